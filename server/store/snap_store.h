@@ -1,0 +1,220 @@
+// The snapstore engine: which chunks were copied out where, and the one place that copies, journals
+// and flushes.
+//
+// Units     Chunks, slots, epochs. Bytes only in StoreFormat and StoreFacts.
+// Shape     A synchronous library over BlockDevice: no clock, no threads, no sockets. Every call
+// that changes something is one
+//           commit: when it returns success the change is durable (S6); when it returns an error
+//           nothing has happened, except that after kIo or kDamaged from a write or flush the store
+//           has failed (see failed()).
+// Errors    kNotFound/kExists for epochs and tags; kNoSpace when a slot or metadata block is
+// wanting (the volume then applies its
+//           full-store policy and asks again); kDamaged when metadata does not hold what was
+//           written; kIo as the device says.
+// Threads   None inside; the caller serialises.
+// Lifetime  Borrows the devices and the random source for its whole life.
+// Source    DESIGN.md section 3; the format is SNAPSTORE.md beside this file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <roaring/roaring.hh>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ddsnap/base/hash.h"
+#include "ddsnap/base/limits.h"
+#include "ddsnap/base/random.h"
+#include "ddsnap/base/result.h"
+#include "ddsnap/base/units.h"
+#include "ddsnap/base/uuid.h"
+#include "ddsnap/io/block_device.h"
+
+namespace ddsnap {
+
+struct StoreDevices {
+  BlockDevice& snapstore;
+  BlockDevice& origin;              // only read
+  BlockDevice* metadata = nullptr;  // null: metadata lives at the start of the snapstore
+};
+
+struct StoreFormat {
+  unsigned chunk_shift = kDefaultChunkShift;
+  std::uint64_t journal_bytes = 0;  // 0: chosen by the size of the snapstore
+  std::uint64_t created_ns = 0;
+};
+
+// Writes an empty store. kUsage when it cannot fit or when the snapstore's block is larger than the
+// origin's (T8).
+Status initialize_store(const StoreDevices& devices, const StoreFormat& format,
+                        RandomSource& random);
+// Whether the devices carry a store already (any version): what `initialize` must not overwrite
+// unasked.
+Result<bool> is_store(const StoreDevices& devices);
+
+struct StoreFacts {
+  Uuid uuid;
+  ChunkGeometry geometry;  // of the origin as it is now
+  std::uint64_t created_ns = 0;
+  std::uint64_t slots_offset_bytes = 0;
+  std::uint64_t slots_total = 0;
+  std::uint64_t metadata_bytes_total = 0;
+  std::uint64_t journal_bytes_total = 0;
+};
+
+struct StoreUsage {
+  std::uint64_t slots_free = 0;
+  std::uint64_t metadata_bytes_used = 0;
+  std::uint64_t journal_bytes_used = 0;
+  std::uint64_t exceptions = 0;
+  std::uint64_t first_writes = 0;  // chunks, since open
+  std::uint64_t batches = 0;       // since open
+};
+
+enum class BoundaryKind : std::uint8_t { kLive = 1, kBookmark = 2, kDropped = 3 };
+
+struct BoundaryFacts {
+  Epoch epoch;
+  Uuid uuid;
+  std::string tag;
+  BoundaryKind kind = BoundaryKind::kLive;
+  bool is_dropping = false;  // kLive only: given up, its data kept until its targets are gone (T6)
+  std::int8_t priority = 0;
+  std::uint32_t use_count = 0;
+  std::uint64_t created_ns = 0;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t changed_chunks = 0;
+  std::uint64_t exception_chunks = 0;
+  std::uint64_t private_chunks = 0;
+};
+
+struct NewBoundary {
+  Uuid uuid;
+  std::string tag;
+  std::int8_t priority = 0;
+  bool is_bookmark = false;
+  std::uint64_t created_ns = 0;
+};
+
+// A durable memory of who may be reading or writing (T4). The store only keeps it.
+struct Attachment {
+  std::uint32_t id = 0;  // 1 is the first; chosen by the store
+  bool is_origin = true;
+  bool is_kernel = false;
+  Epoch snapshot;  // 0 for the origin
+  Uuid snapshot_uuid;
+  Uuid target_uuid;
+  Uuid boot_id;
+  std::uint64_t dm_device_or_pid = 0;
+  std::string label;
+};
+
+struct WriteAsk {
+  enum class Outcome : std::uint8_t { kPending, kGranted, kNoSpace, kOriginUnreadable };
+  ChunkNr chunk;
+  Outcome outcome = Outcome::kPending;
+};
+
+struct Location {
+  enum class Place : std::uint8_t { kOrigin, kSlot, kZero, kPrivate, kDamaged };
+  Place place = Place::kOrigin;
+  SlotNr slot;
+  ChunkHash hash;  // kSlot and kZero
+};
+
+class SnapStore {
+ public:
+  struct Options {
+    std::size_t cache_bytes = kDefaultCacheBytes;
+    // Tests make these small to reach spills and merges early; 0 means "chosen by the size of the
+    // store".
+    std::size_t spill_entries = 0;
+  };
+
+  // Recovers to the last durable state, then makes it the new starting point (a checkpoint).
+  // kNotInitialized, kVersion, kDamaged, kUsage (origin smaller than the store knows it).
+  static Result<std::unique_ptr<SnapStore>> open(const StoreDevices& devices,
+                                                 const Options& options, RandomSource& random);
+  ~SnapStore();
+
+  const StoreFacts& facts() const;
+  StoreUsage usage() const;
+  // Sentences about what recovery found and could not hide (a damaged superblock copy, a damaged
+  // slot): for log and status.
+  const std::vector<std::string>& findings() const;
+  // Set after a write or flush failed twice (S10): from then on every changing call returns this
+  // error.
+  const std::optional<Error>& failed() const;
+
+  // ---- boundaries, oldest first ----
+  std::size_t boundary_count() const;
+  std::vector<BoundaryFacts> boundaries(Epoch after, std::size_t at_most) const;
+  std::optional<BoundaryFacts> find(const std::string& tag) const;
+  std::optional<BoundaryFacts> find(Epoch epoch) const;
+  std::optional<BoundaryFacts> find(const Uuid& uuid) const;
+  Epoch newest_boundary() const;  // 0: none
+  Epoch newest_live() const;      // 0: none
+  Epoch last_created() const;     // the epoch of grants (T2): never lowered by a delete
+
+  // The caller has done the barrier and flushed the origin (T2). kExists when the tag is taken.
+  Result<Epoch> create(const NewBoundary& boundary);
+  // Gives the data up; keep_as says what remains: nothing, a bookmark, or "dropped" (a bookmark
+  // that the policy made).
+  enum class Keep : std::uint8_t { kNothing, kBookmark, kDropped };
+  Status remove(Epoch epoch, Keep keep);
+  // First half of dropping a snapshot that is in use: durable; reads of it are refused by the
+  // volume from then on.
+  Status mark_dropping(Epoch epoch);
+  Status set_priority(Epoch epoch, std::int8_t priority);
+  Status set_use_count(Epoch epoch, std::uint32_t use_count);
+
+  // ---- attachments ----
+  Result<std::uint32_t> attach(Attachment attachment);
+  Status detach(std::uint32_t attachment_id);
+  const std::vector<Attachment>& attachments() const;
+
+  // ---- the write path ----
+  // Whether a write to the chunk needs no work: no boundary, or already in the newest boundary's
+  // change map.
+  bool is_granted(ChunkNr chunk) const;
+  // One batch: copies out what needs it, journals, flushes once, and says for each chunk how it
+  // went. At most max_batch_chunks(). An error means that none is granted.
+  Status prepare_writes(std::span<WriteAsk> asks);
+  std::uint32_t max_batch_chunks() const;
+  // Gives each chunk of a live snapshot a private slot holding its present content. All or none.
+  // kNoSpace evicts nothing.
+  Result<std::vector<SlotNr>> prepare_snapshot_writes(Epoch snapshot,
+                                                      std::span<const ChunkNr> chunks);
+
+  // ---- reading ----
+  // Where the content of snapshot `snapshot` lies, one Location a chunk. kOrigin is true at the
+  // instant of the answer (T5).
+  Status locate(Epoch snapshot, ChunkRange range, std::vector<Location>& out);
+  // Which chunks differ between two boundaries (to: 0 means now), by the maps alone (section 3,
+  // D6).
+  Result<Roaring> changed(Epoch from, Epoch to) const;
+
+  // ---- room ----
+  // How many slots remove(epoch, ...) would free: an AND of two bitmaps.
+  std::uint64_t slots_freed_by_removing(Epoch epoch) const;
+  // Metadata (not slots) is what is short: then the oldest bookmarks go first (S9).
+  bool is_metadata_short() const;
+
+  // ---- background ----
+  bool has_background_work() const;
+  // One bounded step (milliseconds) of freeing slots, merging runs or checkpointing.
+  Status background_step();
+  // Nothing more is coming for now: seals the last record (S3). Not a flush.
+  Status seal();
+  // Spill and checkpoint, for a clean stop.
+  Status close_cleanly();
+
+ private:
+  struct Impl;
+  explicit SnapStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ddsnap
