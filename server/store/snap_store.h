@@ -211,8 +211,9 @@ class SnapStore {
   // Spill and checkpoint, for a clean stop.
   Status close_cleanly();
 
+  struct Impl;  // snap_store_impl.h, for the files of this folder
+
  private:
-  struct Impl;
   explicit SnapStore(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -1,0 +1,140 @@
+// Checkpoints: recent entries become runs, dirty change maps are written, a new manifest names it
+// all, a superblock names the manifest; then, and only then, journal and blocks of the old one are
+// free (S3).
+#include "server/store/snap_store_impl.h"
+
+namespace ddsnap {
+
+namespace {
+
+// Everything that a checkpoint is going to write, with the space it took, so that it can be given
+// back.
+struct Writing {
+  Planned planned;
+  BlobRef manifest;
+  std::vector<PlannedBlocks> blocks;
+
+  void give_back(SpaceMap& space) const {
+    for (const PlannedBlocks& written : blocks)
+      for (const auto& extent : written.extents)
+        for (std::uint32_t i = 0; i < extent.count; ++i) space.mark_free(extent.first + i);
+  }
+};
+
+Status plan_spill(SnapStore::Impl& store, Writing& writing) {
+  std::vector<const Table*> tables;
+  std::vector<RunSection> sections;
+  for (const auto& [epoch, boundary] : store.state.boundaries)
+    for (const Table* table : {boundary.table.get(), boundary.private_table.get()}) {
+      if (!table || table->recent.empty()) continue;
+      tables.push_back(table);
+      sections.push_back(table->sorted_recent());
+    }
+  if (sections.empty()) return {};
+  PlannedRuns plan = DD_TRY(plan_runs(sections, store.facts.uuid, store.next_owner, store.blocks));
+  for (std::size_t i = 0; i < plan.runs.size(); ++i)
+    writing.planned.spilled[tables[plan.section_of_run[i]]].runs.push_back(plan.runs[i]);
+  for (PlannedBlocks& blocks : plan.blocks) writing.blocks.push_back(std::move(blocks));
+  return {};
+}
+
+Result<BlobRef> plan_one_blob(SnapStore::Impl& store, Writing& writing, MetadataType type,
+                              std::span<const std::byte> bytes) {
+  PlannedBlob plan =
+      DD_TRY(plan_blob(bytes, {type, store.next_owner++}, store.facts.uuid, store.blocks));
+  writing.blocks.push_back(std::move(plan.blocks));
+  return plan.ref;
+}
+
+Status plan_maps(SnapStore::Impl& store, Writing& writing) {
+  for (auto& [epoch, boundary] : store.state.boundaries) {
+    if (boundary.map_is_keys || !boundary.is_map_dirty) continue;
+    boundary.map.runOptimize();
+    writing.planned.maps[epoch] = DD_TRY(
+        plan_one_blob(store, writing, MetadataType::kChangeMap, encode_change_map(boundary)));
+  }
+  return {};
+}
+
+Status plan_all(SnapStore::Impl& store, Writing& writing) {
+  DD_TRY(plan_spill(store, writing));
+  DD_TRY(plan_maps(store, writing));
+  writing.manifest = DD_TRY(plan_one_blob(store, writing, MetadataType::kManifest,
+                                          encode_manifest(store.state, writing.planned)));
+  return {};
+}
+
+// The state as the manifest tells it: what was recent is in runs now.
+void adopt(SnapStore::Impl& store, Planned& planned) {
+  for (auto& [epoch, boundary] : store.state.boundaries) {
+    for (Table* table : {boundary.table.get(), boundary.private_table.get()}) {
+      if (!table) continue;
+      const auto spilled = planned.spilled.find(table);
+      if (spilled == planned.spilled.end()) continue;
+      spilled->second.id = store.next_group_id++;
+      table->groups.insert(table->groups.begin(), std::move(spilled->second));
+      table->recent = {};
+      table->keys.runOptimize();
+    }
+    if (const auto map = planned.maps.find(epoch); map != planned.maps.end()) {
+      boundary.map_blob = std::move(map->second);
+      boundary.is_map_dirty = false;
+    }
+    store.note_merge_candidate(boundary);
+  }
+  store.state.all_spilled();
+}
+
+}  // namespace
+
+Status SnapStore::Impl::checkpoint() {
+  if (failed) return std::unexpected(*failed);
+  Writing writing;
+  if (const Status planned = plan_all(*this, writing); !planned) {
+    writing.give_back(blocks);
+    return planned;
+  }
+  std::vector<IoRequest> requests;
+  for (const PlannedBlocks& written : writing.blocks) written.add_requests(layout(), requests);
+  DD_TRY(write_durably(metadata, requests));
+
+  Superblock next = superblock;
+  next.sequence = superblock.sequence + 1;
+  next.journal = journal.position();
+  next.manifest = writing.manifest;
+  if (const Status written = write_superblock(metadata, next); !written) {
+    failed = written.error();
+    return written;
+  }
+  superblock = next;
+  journal.released();
+  adopt(*this, writing.planned);
+  derive_used_blocks();
+  count_checkpoint_blocks();
+  return {};
+}
+
+void SnapStore::Impl::derive_used_blocks() {
+  SpaceMap used(layout().table_blocks);
+  const auto mark = [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t i = 0; i < count; ++i) used.mark_used(static_cast<std::uint32_t>(first + i));
+  };
+  const auto mark_groups = [&](const std::vector<RunGroup>& groups) {
+    for (const RunGroup& group : groups)
+      for (const Run& run : group.runs)
+        mark(std::uint64_t{run.object_first_block} + run.first_block_index(),
+             run.last_block_index() - run.first_block_index() + 1);
+  };
+  for (const auto& extent : superblock.manifest.extents) mark(extent.first, extent.count);
+  for (const auto& [epoch, boundary] : state.boundaries) {
+    if (boundary.table) mark_groups(boundary.table->groups);
+    if (boundary.private_table) mark_groups(boundary.private_table->groups);
+    if (!boundary.map_is_keys)
+      for (const auto& extent : boundary.map_blob.extents) mark(extent.first, extent.count);
+  }
+  for (const Reclaim& reclaim : reclaims) mark_groups(reclaim.groups);
+  used.continue_after(blocks);
+  blocks = std::move(used);
+}
+
+}  // namespace ddsnap

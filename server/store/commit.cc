@@ -1,0 +1,88 @@
+// Committing: one journal record, durable together with the slots it names, then applied (S1, S2,
+// S10).
+#include "server/store/snap_store_impl.h"
+
+namespace ddsnap {
+
+Status SnapStore::Impl::commit(Operation operation, unsigned spare_records) {
+  std::vector<Operation> operations;
+  operations.push_back(std::move(operation));
+  return commit(std::move(operations), {}, spare_records);
+}
+
+Status SnapStore::Impl::commit(std::vector<Operation> operations,
+                               std::vector<IoRequest> slot_writes, unsigned spare_records) {
+  if (failed) return std::unexpected(*failed);
+  std::vector<std::byte> bytes;
+  for (const Operation& operation : operations) encode_operation(operation, bytes);
+  if (!journal.has_room(bytes.size(), spare_records)) {
+    DD_TRY(checkpoint());
+    if (!journal.has_room(bytes.size(), spare_records))
+      return fail(ErrorCode::kNoSpace, "the journal is too small for this commit");
+  }
+  const IoRequest record = journal.plan(bytes);
+  if (is_split) {
+    if (!slot_writes.empty()) DD_TRY(write_durably(snapstore, slot_writes));
+    slot_writes.assign(1, record);
+  } else {
+    slot_writes.push_back(record);
+  }
+  DD_TRY(write_durably(metadata, slot_writes));
+  journal.committed();
+  Freed freed;
+  for (const Operation& operation : operations) DD_CHECK(state.apply(operation, freed));
+  take(std::move(freed));
+  return {};
+}
+
+// S10: a failed write or flush leaves unknown what is on the device, and a later good flush proves
+// nothing about it. The batch is written again whole at the same place; if that fails too, the
+// store steps down and says so to every later change.
+Status SnapStore::Impl::write_durably(BlockDevice& device, std::vector<IoRequest>& requests) {
+  Status status;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    status = device.run(requests);
+    if (status) status = device.flush();
+    if (status) return status;
+  }
+  failed = Error{.code = ErrorCode::kIo,
+                 .sys_errno = status.error().sys_errno,
+                 .text = device.name() + ": the snapstore failed and takes no more changes: " +
+                         status.error().text};
+  return std::unexpected(*failed);
+}
+
+void SnapStore::Impl::take(Freed freed) {
+  for (const SlotNr slot : freed.slots) slots.mark_free(slot.value);
+  for (Reclaim& reclaim : freed.reclaims) reclaims.push_back(std::move(reclaim));
+}
+
+std::uint64_t SnapStore::Impl::blocks_for_checkpoint() const {
+  const Boundary* newest = state.newest();
+  const std::uint64_t map_bytes = newest && !newest->map_is_keys ? newest->map.getSizeInBytes() : 0;
+  return checkpoint_blocks + state.recent_entries() / kRunEntriesPerBlock + 2 +
+         blob_blocks(map_bytes);
+}
+
+// Twice what a checkpoint takes (old and new manifest stand side by side), and a margin for one
+// piece of a merge.
+bool SnapStore::Impl::is_metadata_short() const {
+  const std::uint64_t margin =
+      std::min<std::uint64_t>(blocks.unit_count() / 16, kMergeEntriesPerStep / kRunEntriesPerBlock);
+  return blocks.free_count() < 2 * blocks_for_checkpoint() + margin;
+}
+
+void SnapStore::Impl::count_small_change(std::uint64_t map_bytes) {
+  checkpoint_blocks += 1 + blob_blocks(map_bytes);
+  is_cramped = false;
+}
+
+void SnapStore::Impl::count_checkpoint_blocks() {
+  checkpoint_blocks = blob_blocks(manifest_bytes_at_most(state)) + 1;
+  for (const auto& [epoch, boundary] : state.boundaries)
+    if (boundary.is_map_dirty && !boundary.map_is_keys)
+      checkpoint_blocks +=
+          blob_blocks(boundary.map.getSizeInBytes() + boundary.private_keys.getSizeInBytes() + 32);
+}
+
+}  // namespace ddsnap

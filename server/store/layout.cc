@@ -1,0 +1,115 @@
+#include "server/store/layout.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ddsnap {
+
+namespace {
+
+constexpr std::uint64_t kMinJournalBytes = 128 << 10;
+constexpr std::uint64_t kMaxDefaultJournalBytes = 64 << 20;
+constexpr std::uint64_t kMaxJournalBytes = 1 << 30;
+constexpr std::uint64_t kMinTableBlocks = 64;
+constexpr std::uint64_t kMaxSlots = 0xffff0000;  // the topmost numbers have meanings of their own
+constexpr std::uint64_t kMinSlots = 4;
+
+// Entries of all slots four times over (old and new side by side in a merge, chunks that are zero,
+// private copies), and a share of the device for change maps and the manifest.
+std::uint64_t default_table_blocks(std::uint64_t space_bytes, unsigned chunk_shift) {
+  const std::uint64_t slots = space_bytes >> chunk_shift;
+  return std::max(kMinTableBlocks, slots * 16 * 4 / 4096 + space_bytes / 512 / 4096);
+}
+
+Status check_format(const StoreDevices& devices, const StoreFormat& format) {
+  if (format.chunk_shift < kMinChunkShift || format.chunk_shift > kMaxChunkShift)
+    return fail(ErrorCode::kUsage, "the chunk size must be a power of two from 4K to 1M");
+  if (format.journal_bytes != 0 &&
+      (format.journal_bytes < kMinJournalBytes || format.journal_bytes > kMaxJournalBytes))
+    return fail(ErrorCode::kUsage, "the journal size must be from 128K to 1G");
+  const ChunkGeometry origin{format.chunk_shift, devices.origin.size_bytes()};
+  if (origin.volume_bytes == 0)
+    return fail(ErrorCode::kUsage, devices.origin.name() + ": the origin is empty");
+  if (origin.chunk_count() > kMaxChunks)
+    return fail(ErrorCode::kUsage,
+                fmt::format("{}: more than 2^32 chunks; choose a larger chunk size",
+                            devices.origin.name()));
+  if (devices.snapstore.geometry().block_bytes > devices.origin.geometry().block_bytes)
+    return fail(ErrorCode::kUsage,
+                fmt::format("{}: the snapstore's block of {} bytes is larger than the origin's {}, "
+                            "so its snapshots could not be mounted",
+                            devices.snapstore.name(), devices.snapstore.geometry().block_bytes,
+                            devices.origin.geometry().block_bytes));
+  return {};
+}
+
+}  // namespace
+
+Result<Layout> choose_layout(const StoreDevices& devices, const StoreFormat& format) {
+  DD_TRY(check_format(devices, format));
+  const BlockDevice& metadata = devices.metadata ? *devices.metadata : devices.snapstore;
+  const std::uint64_t chunk_bytes = std::uint64_t{1} << format.chunk_shift;
+  const std::uint64_t metadata_bytes = metadata.size_bytes();
+  Layout layout;
+  layout.chunk_shift = format.chunk_shift;
+  layout.journal_unit_bytes = std::clamp(
+      std::max(metadata.geometry().physical_bytes, metadata.geometry().block_bytes), 512u, 4096u);
+  layout.journal_bytes = format.journal_bytes;
+  if (layout.journal_bytes == 0)
+    layout.journal_bytes =
+        std::clamp(metadata_bytes / 64, kMinJournalBytes, kMaxDefaultJournalBytes);
+  layout.journal_bytes = round_up(layout.journal_bytes, kMetadataPageBytes);
+  layout.tables_offset_bytes = kJournalOffset + layout.journal_bytes;
+  const auto too_small = [&](const BlockDevice& device) {
+    return fail(ErrorCode::kUsage, fmt::format("{}: too small for a snapstore ({} bytes)",
+                                               device.name(), device.size_bytes()));
+  };
+  if (layout.tables_offset_bytes + kMinTableBlocks * kMetadataPageBytes > metadata_bytes)
+    return too_small(metadata);
+  const std::uint64_t rest_bytes = metadata_bytes - layout.tables_offset_bytes;
+  if (devices.metadata) {
+    layout.table_blocks = rest_bytes / kMetadataPageBytes;
+    layout.slots_offset_bytes = round_up(kJournalOffset, chunk_bytes);
+  } else {
+    layout.table_blocks = default_table_blocks(rest_bytes, format.chunk_shift);
+    layout.slots_offset_bytes = round_up(
+        layout.tables_offset_bytes + layout.table_blocks * kMetadataPageBytes, chunk_bytes);
+  }
+  layout.table_blocks = std::min<std::uint64_t>(layout.table_blocks, kMaxSlots);
+  if (layout.slots_offset_bytes + kMinSlots * chunk_bytes > devices.snapstore.size_bytes())
+    return too_small(devices.snapstore);
+  layout.slot_count =
+      std::min((devices.snapstore.size_bytes() - layout.slots_offset_bytes) >> format.chunk_shift,
+               kMaxSlots);
+  return layout;
+}
+
+Status check_layout(const Layout& layout, const StoreDevices& devices) {
+  const BlockDevice& metadata = devices.metadata ? *devices.metadata : devices.snapstore;
+  const bool is_sane =
+      layout.chunk_shift >= kMinChunkShift && layout.chunk_shift <= kMaxChunkShift &&
+      layout.journal_unit_bytes >= 512 && layout.journal_unit_bytes <= 4096 &&
+      (layout.journal_unit_bytes & (layout.journal_unit_bytes - 1)) == 0 &&
+      layout.journal_bytes >= kMinJournalBytes && layout.journal_bytes <= kMaxJournalBytes &&
+      layout.journal_bytes % kMetadataPageBytes == 0 &&
+      layout.tables_offset_bytes == kJournalOffset + layout.journal_bytes &&
+      layout.table_blocks >= kMinTableBlocks && layout.table_blocks <= kMaxSlots &&
+      layout.slot_count >= kMinSlots && layout.slot_count <= kMaxSlots &&
+      layout.slots_offset_bytes % (std::uint64_t{1} << layout.chunk_shift) == 0 &&
+      layout.slots_offset_bytes < (std::uint64_t{1} << 62);
+  if (!is_sane) return fail(ErrorCode::kDamaged, "the superblock describes an impossible layout");
+  const std::uint64_t tables_end = layout.block_offset_bytes(0) + layout.table_blocks * 4096;
+  const std::uint64_t slots_end =
+      layout.slots_offset_bytes + (layout.slot_count << layout.chunk_shift);
+  if (tables_end > metadata.size_bytes() || slots_end > devices.snapstore.size_bytes())
+    return fail(ErrorCode::kDamaged,
+                fmt::format("{}: the device is smaller than its store",
+                            tables_end > metadata.size_bytes() ? metadata.name()
+                                                               : devices.snapstore.name()));
+  if (!devices.metadata && layout.slots_offset_bytes < tables_end)
+    return fail(ErrorCode::kDamaged, "the superblock describes an impossible layout");
+  return {};
+}
+
+}  // namespace ddsnap

@@ -1,0 +1,227 @@
+// Opening a store: read what the manifest names, replay the journal, judge its last record, derive
+// free space, and make the result the new starting point (S2, S3, S7). Until the new superblock is
+// durable nothing that the old one names is touched, so recovery may itself be cut off at any
+// point.
+#include <fmt/format.h>
+
+#include "server/store/snap_store_impl.h"
+
+namespace ddsnap {
+
+namespace {
+
+std::size_t choose_spill_entries(const Layout& layout, std::size_t wanted) {
+  if (wanted != 0) return wanted;
+  const std::uint64_t capacity = layout.table_blocks * kRunEntriesPerBlock;
+  return std::clamp<std::uint64_t>(capacity / 16, 512, 1u << 17);
+}
+
+// Metadata and data device must be of one store, and of one opening of it: a copy of either
+// restored by itself is refused.
+Status check_data_device(BlockDevice& snapstore, const Superblock& metadata) {
+  const Superblock data = DD_TRY(read_superblock(snapstore, StoreRole::kData))
+  .superblock;
+  if (data.store != metadata.store)
+    return fail(ErrorCode::kUsage,
+                snapstore.name() + ": snapstore and metadata device belong to different stores");
+  if (data.generation != metadata.generation && data.generation != metadata.generation + 1)
+    return fail(ErrorCode::kDamaged,
+                fmt::format("{}: snapstore and metadata device are of different times (openings {} "
+                            "and {})",
+                            snapstore.name(), data.generation, metadata.generation));
+  return {};
+}
+
+}  // namespace
+
+SnapStore::Impl::Impl(const StoreDevices& devices, const Options& options, RandomSource& source,
+                      const Superblock& found)
+    : snapstore(devices.snapstore),
+      origin(devices.origin),
+      metadata(devices.metadata ? *devices.metadata : devices.snapstore),
+      is_split(devices.metadata != nullptr),
+      random(source),
+      superblock(found),
+      journal(metadata, found.layout, found.store),
+      cache(metadata, found.layout, found.store, options.cache_bytes),
+      slots(found.layout.slot_count),
+      blocks(found.layout.table_blocks),
+      spill_entries(choose_spill_entries(found.layout, options.spill_entries)),
+      next_owner(random.next_u64() << 32) {
+  facts = {.uuid = found.store,
+           .geometry = {found.layout.chunk_shift, origin.size_bytes()},
+           .created_ns = found.created_ns,
+           .slots_offset_bytes = found.layout.slots_offset_bytes,
+           .slots_total = found.layout.slot_count,
+           .metadata_bytes_total = found.layout.table_blocks * kMetadataBlockBytes,
+           .journal_bytes_total = found.layout.journal_bytes};
+  const std::size_t chunk_bytes = facts.geometry.chunk_bytes();
+  batch_buffer = AlignedBuffer(std::clamp(kMaxBatchChunks * chunk_bytes, chunk_bytes,
+                                          std::max(kBatchBufferBytes, chunk_bytes)));
+}
+
+Result<std::unique_ptr<SnapStore>> SnapStore::open(const StoreDevices& devices,
+                                                   const Options& options, RandomSource& random) {
+  BlockDevice& metadata = devices.metadata ? *devices.metadata : devices.snapstore;
+  SuperblockRead read = DD_TRY(read_superblock(metadata, StoreRole::kMetadata));
+  if (const Status sane = check_layout(read.superblock.layout, devices); !sane)
+    return with_context(metadata.name(), sane.error());
+  if (devices.metadata) DD_TRY(check_data_device(devices.snapstore, read.superblock));
+  auto impl = std::make_unique<Impl>(devices, options, random, read.superblock);
+  if (read.finding) impl->findings.push_back(*read.finding);
+  if (const Status recovered = impl->recover(); !recovered)
+    return with_context(metadata.name(), recovered.error());
+  return std::unique_ptr<SnapStore>(new SnapStore(std::move(impl)));
+}
+
+Status SnapStore::Impl::recover() {
+  DD_TRY(load_manifest());
+  DD_TRY(replay_journal());
+  DD_TRY(derive_used_slots());
+  // What was read may so far be in caches only; nothing may be granted on the strength of it before
+  // it is durable.
+  if (is_split) DD_TRY(snapstore.flush());
+  DD_TRY(metadata.flush());
+  journal.start_new_chain(random);
+  ++superblock.generation;
+  if (is_split) {
+    Superblock data = superblock;
+    data.role = StoreRole::kData;
+    data.manifest = {};
+    DD_TRY(write_superblock(snapstore, data));
+  }
+  DD_TRY(checkpoint());
+  return note_origin_size();
+}
+
+Status SnapStore::Impl::load_manifest() {
+  const std::vector<std::byte> bytes = DD_TRY(
+      read_blob(metadata, layout(), facts.uuid, MetadataType::kManifest, superblock.manifest));
+  state = DD_TRY(decode_manifest(bytes));
+  for (auto& [epoch, boundary] : state.boundaries) {
+    if (!boundary.map_is_keys) {
+      const auto map =
+          read_blob(metadata, layout(), facts.uuid, MetadataType::kChangeMap, boundary.map_blob);
+      if (!map) return with_context("change map of " + boundary.tag, map.error());
+      DD_TRY(decode_change_map(*map, boundary));
+    }
+    for (Table* table : {boundary.table.get(), boundary.private_table.get()})
+      if (table)
+        if (const Status loaded = load_table(*table); !loaded)
+          return with_context("table of " + boundary.tag, loaded.error());
+  }
+  state.rebuild_derived();
+  derive_used_blocks();
+  return {};
+}
+
+Status SnapStore::Impl::load_table(Table& table) {
+  for (RunGroup& group : table.groups) {
+    group.id = next_group_id++;
+    for (Run& run : group.runs) {
+      const std::uint64_t end_block =
+          std::uint64_t{run.object_first_block} +
+          (std::uint64_t{run.first_entry} + run.entry_count - 1) / kRunEntriesPerBlock;
+      if (end_block >= layout().table_blocks)
+        return fail(ErrorCode::kDamaged, "a run is said to lie outside the table region");
+      DD_TRY(index_run(run, metadata, layout(), facts.uuid, [&](const ChunkException& entry) {
+        // The first group that has a chunk wins, for its zero flag too.
+        if (table.keys.addChecked(entry.chunk.value) && entry.exception.is_zero())
+          table.zeros.add(entry.chunk.value);
+        return Status{};
+      }));
+    }
+  }
+  table.keys.runOptimize();
+  return {};
+}
+
+Status SnapStore::Impl::replay_journal() {
+  std::optional<CopiedOutOp> last;
+  const auto replayed =
+      DD_TRY(journal.replay(superblock.journal, [&](std::span<const std::byte> bytes) -> Status {
+        last.reset();
+        for (const Operation& operation : DD_TRY(decode_operations(bytes))) {
+          // Free space is derived afterwards; what the replay sets free is of no interest.
+          Freed ignored;
+          DD_TRY(state.apply(operation, ignored));
+          if (const auto* copied = std::get_if<CopiedOutOp>(&operation)) last = *copied;
+        }
+        return {};
+      }));
+  if (last && !replayed.is_last_proven) DD_TRY(judge(*last));
+  return {};
+}
+
+// S2: the flush of the last record may never have happened, so each of its copy-outs is judged by
+// itself.
+Status SnapStore::Impl::judge(const CopiedOutOp& last) {
+  AlignedBuffer buffer(facts.geometry.chunk_bytes());
+  for (const auto& [chunk, exception] : last.exceptions) {
+    if (exception.is_zero()) continue;  // the record itself holds all there is
+    if (exception.slot.value >= layout().slot_count)
+      return fail(ErrorCode::kDamaged, "a journal record names a slot beyond the snapstore");
+    if (snapstore.read_at(layout().slot_offset_bytes(exception.slot), buffer.span()) &&
+        hash_chunk(buffer.span()) == exception.hash)
+      continue;
+    const ByteRange bytes = facts.geometry.bytes_of(chunk);
+    std::fill(buffer.span().begin(), buffer.span().end(), std::byte{0});
+    if (origin.read_at(bytes.offset_bytes, buffer.span().first(bytes.length_bytes)) &&
+        hash_chunk(buffer.span()) == exception.hash) {
+      state.forget_copy_out(last.table, last.boundary, chunk);
+      continue;
+    }
+    findings.push_back(
+        fmt::format("chunk {} of snapshot {} and older ones is damaged: its slot {} "
+                    "does not hold what was copied out (S2)",
+                    chunk.value, state.find(last.table)->tag, exception.slot.value));
+  }
+  return {};
+}
+
+Status SnapStore::Impl::derive_used_slots() {
+  for (const auto& [epoch, boundary] : state.boundaries)
+    for (const Table* table : {boundary.table.get(), boundary.private_table.get()})
+      if (table)
+        if (const Status derived = derive_used_slots(*table); !derived)
+          return with_context("table of " + boundary.tag, derived.error());
+  return {};
+}
+
+Status SnapStore::Impl::derive_used_slots(const Table& table) {
+  const auto mark = [&](const Exception& exception) -> Status {
+    if (exception.is_zero()) return {};
+    if (exception.slot.value >= layout().slot_count || !slots.mark_used(exception.slot.value))
+      return fail(ErrorCode::kDamaged,
+                  fmt::format("slot {} is named twice or does not exist", exception.slot.value));
+    return {};
+  };
+  Roaring seen;
+  for (const auto& [chunk, exception] : table.recent) {
+    seen.add(chunk);
+    DD_TRY(mark(exception));
+  }
+  for (const RunGroup& group : table.groups) {
+    for (const Run& run : group.runs) {
+      RunCursor cursor(run, metadata, layout(), facts.uuid);
+      while (const auto entry = DD_TRY(cursor.peek())) {
+        if (seen.addChecked(entry->chunk.value)) DD_TRY(mark(entry->exception));
+        cursor.advance();
+      }
+    }
+  }
+  return {};
+}
+
+Status SnapStore::Impl::note_origin_size() {
+  const std::uint64_t now_bytes = origin.size_bytes();
+  if (now_bytes == state.origin_bytes) return {};
+  if (now_bytes < state.origin_bytes)
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("{}: the origin is smaller ({} bytes) than when it was last served ({})",
+                    origin.name(), now_bytes, state.origin_bytes));
+  return commit(ResizeOriginOp{now_bytes});
+}
+
+}  // namespace ddsnap

@@ -1,0 +1,131 @@
+// The inside of SnapStore, shared by the files that each hold one of its acts: commit, copy_out,
+// checkpoint, recovery, background.
+//
+// Threads   None inside.
+// Lifetime  As SnapStore.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ddsnap/base/aligned_buffer.h"
+#include "server/store/block_cache.h"
+#include "server/store/journal.h"
+#include "server/store/manifest.h"
+#include "server/store/snap_store.h"
+#include "server/store/space_map.h"
+#include "server/store/state.h"
+#include "server/store/superblock.h"
+
+namespace ddsnap {
+
+// Records that must still fit after an ordinary commit, so that there is always room to make room
+// (S9).
+inline constexpr unsigned kSpareRecords = 8;
+inline constexpr std::size_t kMaxGroups = 8;  // of a table before it is merged
+inline constexpr std::uint32_t kMergeEntriesPerStep = 1u << 17;
+inline constexpr std::uint32_t kReclaimChunksPerStep = 4096;
+
+struct SnapStore::Impl {
+  Impl(const StoreDevices& devices, const Options& options, RandomSource& random,
+       const Superblock& superblock);
+
+  BlockDevice& snapstore;
+  BlockDevice& origin;
+  BlockDevice& metadata;
+  const bool is_split;  // metadata on a device of its own
+  RandomSource& random;
+  Superblock superblock;  // the durable one
+  const Layout& layout() const { return superblock.layout; }
+  StoreFacts facts;
+
+  State state;
+  Journal journal;
+  BlockCache cache;
+  SpaceMap slots;   // used: named by a table, or waiting in a reclaim
+  SpaceMap blocks;  // used: named by the durable manifest, or allocated since
+  std::vector<Reclaim> reclaims;
+  std::size_t spill_entries;
+  std::uint64_t next_owner;
+  std::uint64_t next_group_id = 1;
+  AlignedBuffer batch_buffer;
+
+  std::vector<std::string> findings;
+  std::optional<Error> failed;
+  std::uint64_t first_writes = 0;
+  std::uint64_t batches = 0;
+  // Metadata blocks that the next checkpoint needs for all but recent entries and the newest change
+  // map; by the last count.
+  std::uint64_t checkpoint_blocks = 0;
+
+  // A merge that goes in pieces: which groups of which table, and where the output grows.
+  struct Merge {
+    Epoch epoch;
+    bool is_private = false;
+    std::uint64_t output_group_id = 0;
+    std::vector<std::uint64_t> source_group_ids;
+  };
+  std::optional<Merge> merge;
+  std::set<std::pair<std::uint64_t, bool>> merge_candidates;  // (epoch, is_private)
+  bool is_cramped = false;          // the last checkpoint had no room; nothing was removed since
+  bool is_reclaim_damaged = false;  // told once
+
+  // ---- commit.cc ----
+  // One record, durable with the slot writes before it is applied. `spare_records` must still fit
+  // behind it.
+  Status commit(std::vector<Operation> operations, std::vector<IoRequest> slot_writes,
+                unsigned spare_records);
+  Status commit(Operation operation, unsigned spare_records = kSpareRecords);
+  // Runs and flushes; once more if that fails; then the store has failed (S10).
+  Status write_durably(BlockDevice& device, std::vector<IoRequest>& requests);
+  void take(Freed freed);
+  // Whether the next checkpoint could want for room (S9).
+  bool is_metadata_short() const;
+  std::uint64_t blocks_for_checkpoint() const;
+  void count_checkpoint_blocks();
+  // After one boundary came or went: a bound without counting all; the next checkpoint counts
+  // exactly.
+  void count_small_change(std::uint64_t map_bytes);
+
+  // ---- copy_out.cc ----
+  // kUsage beyond the end of the origin.
+  Status check_chunk(ChunkNr chunk) const;
+  Status prepare_writes(std::span<WriteAsk> asks);
+  Result<std::vector<SlotNr>> prepare_snapshot_writes(Boundary& snapshot,
+                                                      std::span<const ChunkNr> chunks);
+
+  // ---- locate.cc ----
+  Result<Location> locate(const Boundary& snapshot, ChunkNr chunk);
+  // The snapshot's content of the chunk, zero-padded to a whole one, verified.
+  Status read_chunk(const Boundary& snapshot, ChunkNr chunk, std::span<std::byte> into);
+
+  // ---- checkpoint.cc ----
+  Status checkpoint();
+  // After a durable checkpoint: exactly what the manifest names, and what reclaims still read.
+  void derive_used_blocks();
+
+  // ---- recovery.cc ----
+  Status recover();
+  Status load_manifest();
+  Status load_table(Table& table);
+  Status replay_journal();
+  Status judge(const CopiedOutOp& last);
+  Status derive_used_slots();
+  Status derive_used_slots(const Table& table);
+  Status note_origin_size();
+
+  // ---- background.cc ----
+  bool has_background_work() const;
+  Status background_step();
+  Status reclaim_step();
+  Status merge_step();
+  void give_up_merge();
+  void note_merge_candidate(const Boundary& boundary);
+  bool choose_merge();
+  Table* merge_table();
+};
+
+}  // namespace ddsnap

@@ -1,0 +1,48 @@
+// The superblock: where recovery begins. Two copies, both written and flushed at every checkpoint
+// before anything that their predecessor named is used again (S3).
+//
+// Shape     4 KiB; layout in SNAPSTORE.md, section 3. A snapstore with its metadata elsewhere
+// carries the same block with role "data". Errors    read: kNotInitialized where there is no store,
+// kVersion for another format, kDamaged when both copies are. Threads   Plain functions and values.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ddsnap/base/uuid.h"
+#include "server/store/blob.h"
+#include "server/store/journal.h"
+#include "server/store/layout.h"
+
+namespace ddsnap {
+
+inline constexpr std::uint32_t kStoreVersion = 1;
+
+enum class StoreRole : std::uint32_t { kMetadata = 1, kData = 2 };
+
+struct Superblock {
+  StoreRole role = StoreRole::kMetadata;
+  Uuid store;
+  std::uint64_t sequence = 0;  // grows with every checkpoint
+  std::uint64_t generation =
+      0;  // grows with every opening: keeps metadata and data devices together
+  std::uint64_t created_ns = 0;
+  Layout layout;
+  JournalPosition journal;  // of the last record that the manifest includes
+  BlobRef manifest;
+};
+
+struct SuperblockRead {
+  Superblock superblock;
+  std::optional<std::string> finding;  // a copy that was damaged while the other was good
+};
+
+Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role);
+// Writes and flushes copy 0, then copy 1.
+Status write_superblock(BlockDevice& device, const Superblock& superblock);
+// Whether either copy's place carries the magic, of whatever version.
+Result<bool> has_superblock_magic(BlockDevice& device);
+
+}  // namespace ddsnap
