@@ -2,20 +2,20 @@
 // snapshot, or a test's fake.
 //
 // Units     Bytes. Offsets and lengths of requests are multiples of geometry().block_bytes, except
-// that the last block of a
-//           device whose size is no such multiple may be read and written up to the end.
+//           that the last block of a device whose size is no such multiple may be read and written
+//           up to the end.
 // Shape     A batch of requests is submitted together and waited for; the requests of one batch may
-// complete in any order, so they
-//           must not overlap where one of them writes. Memory of any alignment is accepted.
+//           complete in any order, so they must not overlap where one of them writes. Memory of any
+//           alignment is accepted.
 // Errors    Each request carries its own status; run() returns the first failure. Out of range is
-// kUsage; a read beyond the end
-//           never returns short. kNoSpace where the device says ENOSPC, else kIo with the errno.
-//           After a failed write the content of its range is unknown.
+//           kUsage; a read beyond the end never returns short. kNoSpace where the device says
+//           ENOSPC, else kIo with the errno. After a failed write the content of its range is
+//           unknown.
 // Durable   Nothing before flush() succeeded. A failed flush may never be trusted away by a later
-// good one (S10). Threads   run(), flush(), discard(), write_zeroes() of one object are safe from
-// several threads only where the implementation says so
-//           (FileDevice in sync mode, MemoryDevice, SnapshotDevice); the caller serialises
-//           otherwise.
+//           good one (S10).
+// Threads   run(), flush(), discard(), write_zeroes() of one object are safe from several threads
+//           only where the implementation says so (FileDevice but with io_uring, MemoryDevice,
+//           SnapshotDevice); the caller serialises otherwise.
 // Lifetime  Request buffers are borrowed until run() returns.
 #pragma once
 
@@ -99,5 +99,11 @@ class BlockDevice {
 // kUsage unless every request of the batch lies inside the device and on its blocks.
 // Implementations call it first.
 Status check_batch(const BlockDevice& device, std::span<const IoRequest> batch);
+// What run() of an implementation begins with: check_batch(), and kUsage for a write where
+// is_writable is false. A refused batch is refused whole: nothing is done and every request carries
+// the refusal.
+Status admit_batch(const BlockDevice& device, std::span<IoRequest> batch, bool is_writable = true);
+// kUsage unless the range lies inside the device: for discard, write_zeroes and extents.
+Status check_range(const BlockDevice& device, ByteRange range);
 
 }  // namespace ddsnap
