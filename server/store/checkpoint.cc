@@ -110,7 +110,7 @@ Status SnapStore::Impl::checkpoint() {
   journal.released();
   adopt(*this, writing.planned);
   derive_used_blocks();
-  count_checkpoint_blocks();
+  count_checkpoint_need();
   return {};
 }
 

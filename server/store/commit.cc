@@ -60,8 +60,8 @@ void SnapStore::Impl::take(Freed freed) {
 std::uint64_t SnapStore::Impl::blocks_for_checkpoint() const {
   const Boundary* newest = state.newest();
   const std::uint64_t map_bytes = newest && !newest->map_is_keys ? newest->map.getSizeInBytes() : 0;
-  return checkpoint_blocks + state.recent_entries() / kRunEntriesPerBlock + 2 +
-         blob_blocks(map_bytes);
+  return blob_blocks(manifest_bytes) + dirty_map_blocks +
+         state.recent_entries() / kRunEntriesPerBlock + 2 + blob_blocks(map_bytes);
 }
 
 // Twice what a checkpoint takes (old and new manifest stand side by side), and a margin for one
@@ -73,16 +73,25 @@ bool SnapStore::Impl::is_metadata_short() const {
 }
 
 void SnapStore::Impl::count_small_change(std::uint64_t map_bytes) {
-  checkpoint_blocks += 1 + blob_blocks(map_bytes);
+  constexpr std::uint64_t kBoundaryBytesAtMost = 320;
+  manifest_bytes += kBoundaryBytesAtMost;
+  if (map_bytes != 0) dirty_map_blocks += blob_blocks(map_bytes) + 1;
   is_cramped = false;
 }
 
-void SnapStore::Impl::count_checkpoint_blocks() {
-  checkpoint_blocks = blob_blocks(manifest_bytes_at_most(state)) + 1;
+void SnapStore::Impl::count_checkpoint_need() {
+  manifest_bytes = manifest_bytes_at_most(state);
+  dirty_map_blocks = 0;
   for (const auto& [epoch, boundary] : state.boundaries)
     if (boundary.is_map_dirty && !boundary.map_is_keys)
-      checkpoint_blocks +=
-          blob_blocks(boundary.map.getSizeInBytes() + boundary.private_keys.getSizeInBytes() + 32);
+      dirty_map_blocks += blob_blocks(boundary.map.getSizeInBytes() +
+                                      boundary.private_keys.getSizeInBytes() + 32);
+}
+
+Status SnapStore::Impl::make_metadata_room() {
+  if (is_metadata_short()) DD_TRY(checkpoint());
+  if (!is_metadata_short()) return {};
+  return fail(ErrorCode::kNoSpace, "no room left for metadata; delete snapshots or bookmarks");
 }
 
 }  // namespace ddsnap

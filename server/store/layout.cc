@@ -9,7 +9,7 @@ namespace ddsnap {
 namespace {
 
 constexpr std::uint64_t kMinJournalBytes = 128 << 10;
-constexpr std::uint64_t kMaxDefaultJournalBytes = 64 << 20;
+constexpr std::uint64_t kMaxDefaultJournalBytes = 32 << 20;
 constexpr std::uint64_t kMaxJournalBytes = 1 << 30;
 constexpr std::uint64_t kMinTableBlocks = 64;
 constexpr std::uint64_t kMaxSlots = 0xffff0000;  // the topmost numbers have meanings of their own

@@ -87,8 +87,7 @@ Result<Epoch> SnapStore::create(const NewBoundary& boundary) {
     return fail(ErrorCode::kNoSpace, fmt::format("there are {} snapshots already, the most that a "
                                                  "store holds",
                                                  count));
-  if (impl_->is_metadata_short())
-    return fail(ErrorCode::kNoSpace, "no room left for metadata; delete snapshots or bookmarks");
+  DD_TRY(impl_->make_metadata_room());
   const Epoch epoch{impl_->state.next_epoch};
   DD_TRY(impl_->commit(CreateOp{epoch, boundary, impl_->facts.geometry.volume_bytes}));
   impl_->count_small_change(0);

@@ -57,9 +57,9 @@ struct SnapStore::Impl {
   std::optional<Error> failed;
   std::uint64_t first_writes = 0;
   std::uint64_t batches = 0;
-  // Metadata blocks that the next checkpoint needs for all but recent entries and the newest change
-  // map; by the last count.
-  std::uint64_t checkpoint_blocks = 0;
+  // What the next checkpoint writes besides recent entries and the newest change map; by the last count, and what came since.
+  std::uint64_t manifest_bytes = 0;
+  std::uint64_t dirty_map_blocks = 0;
 
   // A merge that goes in pieces: which groups of which table, and where the output grows.
   struct Merge {
@@ -85,10 +85,12 @@ struct SnapStore::Impl {
   // Whether the next checkpoint could want for room (S9).
   bool is_metadata_short() const;
   std::uint64_t blocks_for_checkpoint() const;
-  void count_checkpoint_blocks();
+  void count_checkpoint_need();
   // After one boundary came or went: a bound without counting all; the next checkpoint counts
   // exactly.
   void count_small_change(std::uint64_t map_bytes);
+  // Makes a checkpoint where that could help. kNoSpace when metadata stays short.
+  Status make_metadata_room();
 
   // ---- copy_out.cc ----
   // kUsage beyond the end of the origin.
