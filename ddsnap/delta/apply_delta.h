@@ -1,0 +1,52 @@
+// Makes a target that holds one snapshot hold the next.
+//
+// Shape     From a source that can be read twice, everything is checked before the first write;
+// from
+//           a pipe, the header and then each window of frames (D1). Each window is recorded durably
+//           in the apply journal, then written, then flushed (D3).
+// Errors    kDamaged: the delta is not what was written. kUsage, kFailed: it does not belong on
+// this
+//           target, with the range of chunks; nothing was written then, unless the delta came
+//           through a pipe and was wrong only later on. kIo, kNoSpace from target or journal: run
+//           it again, it goes on where it was.
+// Durable   All of it when the call returns success; the target's record then names its snapshot.
+// Threads   None inside. The caller holds the target's lock (S8).
+// Lifetime  Borrows everything for the call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ddsnap/base/limits.h"
+#include "ddsnap/base/result.h"
+#include "ddsnap/delta/apply_state.h"
+#include "ddsnap/delta/byte_stream.h"
+#include "ddsnap/delta/delta_trailer.h"
+#include "ddsnap/io/block_device.h"
+
+namespace ddsnap {
+
+struct ApplyOptions {
+  // Stands for a proof that is missing: unknown hashes, a target that is not empty, a record that
+  // names another snapshot. Content that is known to be wrong is refused all the same.
+  bool is_forced = false;
+  std::size_t window_bytes = kApplyWindowBytes;
+};
+
+enum class ApplyOutcome {
+  kApplied,
+  kAlreadyApplied,  // every chunk held the new content; nothing was written
+};
+
+struct ApplyReport {
+  ApplyOutcome outcome = ApplyOutcome::kApplied;
+  DeltaHeader header;
+  bool was_resumed = false;  // an interrupted apply of this delta was finished
+  std::uint64_t chunks_written = 0;
+  std::uint64_t chunks_zeroed = 0;
+};
+
+Result<ApplyReport> apply_delta(ByteSource& source, BlockDevice& target, ApplyState& state,
+                                const ApplyOptions& options);
+
+}  // namespace ddsnap

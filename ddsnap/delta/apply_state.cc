@@ -1,0 +1,202 @@
+#include "ddsnap/delta/apply_state.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "ddsnap/base/endian.h"
+#include "ddsnap/base/hash.h"
+#include "ddsnap/base/limits.h"
+#include "ddsnap/delta/atomic_file.h"
+#include "ddsnap/delta/byte_stream.h"
+#include "ddsnap/delta/bytes.h"
+#include "ddsnap/delta/stored_text.h"
+
+namespace ddsnap {
+
+namespace {
+
+constexpr char kMagic[8] = {'D', 'D', 'S', 'A', 'P', 'P', 'L', 'Y'};
+constexpr std::uint16_t kVersionNumber = 1;
+constexpr std::uint64_t kSeed = 0x594c505041534444;
+
+enum : std::uint32_t { kFlagWindow = 1, kFlagForced = 2, kFlagsKnown = 3 };
+
+struct XDiskState {
+  char magic[8];
+  le16 version;
+  le16 reserved;
+  le32 flags;
+  XDiskUuid snapshot_uuid;
+  XDiskUuid window_delta_uuid;
+  le64 first_frame;
+  le64 frame_count;
+  le32 first_chunk;
+  le32 last_chunk;
+  le32 recent_count;
+  le32 saved_count;
+  le64 checksum;  // of the whole record with this field zero
+};
+static_assert(sizeof(XDiskState) == 88 && alignof(XDiskState) == 1);
+
+struct XDiskSaved {
+  le64 frame_nr;
+  le64 content_bytes;
+};
+
+std::unexpected<Error> damaged() {
+  return fail(
+      ErrorCode::kDamaged,
+      "the record of what was applied is damaged; remove it only where no apply was interrupted");
+}
+
+std::uint64_t checksum_of_record(std::vector<std::byte> record) {
+  std::memset(record.data() + offsetof(XDiskState, checksum), 0, sizeof(le64));
+  return checksum_of(record, kSeed);
+}
+
+XDiskState pack(const TargetState& state) {
+  XDiskState disk{};
+  std::memcpy(disk.magic, kMagic, sizeof kMagic);
+  disk.version = kVersionNumber;
+  disk.snapshot_uuid = pack_uuid(state.snapshot_uuid);
+  disk.recent_count = static_cast<std::uint32_t>(state.recent_deltas.size());
+  if (!state.window) return disk;
+  const ApplyWindow& window = *state.window;
+  disk.flags = kFlagWindow | (window.is_forced ? kFlagForced : 0u);
+  disk.window_delta_uuid = pack_uuid(window.delta_uuid);
+  disk.first_frame = window.first_frame;
+  disk.frame_count = window.frame_count;
+  disk.first_chunk = window.first_chunk.value;
+  disk.last_chunk = window.last_chunk.value;
+  disk.saved_count = static_cast<std::uint32_t>(window.saved.size());
+  return disk;
+}
+
+Result<ApplyWindow> unpack_window(const XDiskState& disk, ByteReader& reader) {
+  ApplyWindow window;
+  window.delta_uuid = unpack_uuid(disk.window_delta_uuid);
+  window.first_frame = disk.first_frame.get();
+  window.frame_count = disk.frame_count.get();
+  window.first_chunk = {disk.first_chunk.get()};
+  window.last_chunk = {disk.last_chunk.get()};
+  window.is_forced = (disk.flags.get() & kFlagForced) != 0;
+  for (std::uint32_t i = 0; i < disk.saved_count.get(); ++i) {
+    const auto saved = reader.take_struct<XDiskSaved>();
+    const auto content =
+        saved ? reader.take_bytes(saved->content_bytes.get()) : decltype(reader.take_bytes(0)){};
+    if (!content) return damaged();
+    window.saved.push_back({saved->frame_nr.get(), {content->begin(), content->end()}});
+  }
+  return window;
+}
+
+Status check_fixed(const XDiskState& disk, std::span<const std::byte> bytes) {
+  if (std::memcmp(disk.magic, kMagic, sizeof kMagic) != 0) return damaged();
+  if (disk.version.get() != kVersionNumber)
+    return fail(ErrorCode::kVersion, fmt::format("a record of version {}; this program knows {}",
+                                                 disk.version.get(), kVersionNumber));
+  if (disk.checksum.get() != checksum_of_record({bytes.begin(), bytes.end()})) return damaged();
+  const std::uint32_t flags = disk.flags.get();
+  const bool has_window = (flags & kFlagWindow) != 0;
+  if ((flags & ~kFlagsKnown) != 0 || disk.reserved.get() != 0 ||
+      disk.recent_count.get() > kMaxRememberedDeltas ||
+      (!has_window && (flags != 0 || disk.saved_count.get() != 0)))
+    return damaged();
+  return {};
+}
+
+Status make_folders(const std::string& path) {
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    const std::string folder = path.substr(0, slash);
+    if (::mkdir(folder.c_str(), 0700) == 0) {
+      DD_TRY(sync_folder(folder + "/.."));
+    } else if (errno != EEXIST) {
+      return fail_errno("cannot make", folder);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+const std::vector<std::byte>* ApplyWindow::find_saved(std::uint64_t frame_nr) const {
+  for (const SavedContent& one : saved)
+    if (one.frame_nr == frame_nr) return &one.content;
+  return nullptr;
+}
+
+std::vector<std::byte> encode_target_state(const TargetState& state) {
+  std::vector<std::byte> out;
+  append_struct(out, pack(state));
+  for (const Uuid& uuid : state.recent_deltas) append_struct(out, pack_uuid(uuid));
+  if (state.window) {
+    for (const ApplyWindow::SavedContent& saved : state.window->saved) {
+      XDiskSaved disk{};
+      disk.frame_nr = saved.frame_nr;
+      disk.content_bytes = saved.content.size();
+      append_struct(out, disk);
+      out.insert(out.end(), saved.content.begin(), saved.content.end());
+    }
+  }
+  const le64 checksum = checksum_of_record(out);
+  std::memcpy(out.data() + offsetof(XDiskState, checksum), &checksum, sizeof checksum);
+  return out;
+}
+
+Result<TargetState> decode_target_state(std::span<const std::byte> bytes) {
+  ByteReader reader(bytes);
+  const auto disk = reader.take_struct<XDiskState>();
+  if (!disk) return damaged();
+  DD_TRY(check_fixed(*disk, bytes));
+  TargetState state;
+  state.snapshot_uuid = unpack_uuid(disk->snapshot_uuid);
+  for (std::uint32_t i = 0; i < disk->recent_count.get(); ++i) {
+    const auto uuid = reader.take_struct<XDiskUuid>();
+    if (!uuid) return damaged();
+    state.recent_deltas.push_back(unpack_uuid(*uuid));
+  }
+  if ((disk->flags.get() & kFlagWindow) != 0) state.window = DD_TRY(unpack_window(*disk, reader));
+  if (!reader.is_at_end()) return damaged();
+  return state;
+}
+
+Result<TargetState> FileApplyState::load() {
+  auto source = open_source(path_);
+  if (!source && source.error().code == ErrorCode::kNotFound) return TargetState{};
+  if (!source) return std::unexpected(std::move(source).error());
+  std::vector<std::byte> bytes;
+  for (std::size_t got = 1; got > 0 && bytes.size() <= kMaxApplyStateBytes;) {
+    const std::size_t have = bytes.size();
+    bytes.resize(have + kReadPieceBytes);
+    got = DD_TRY((*source)->read(std::span(bytes).subspan(have)));
+    bytes.resize(have + got);
+  }
+  auto state = decode_target_state(bytes);
+  if (!state) return with_context(path_, std::move(state).error());
+  return state;
+}
+
+Status FileApplyState::store(const TargetState& state) {
+  DD_TRY(make_folders(path_));
+  AtomicFile file = DD_TRY(AtomicFile::create(path_));
+  DD_TRY(file.write(encode_target_state(state)));
+  return file.commit();
+}
+
+Result<std::string> default_state_folder() {
+  if (const char* folder = std::getenv("DDSNAP_STATE_DIR"); folder && *folder) return folder;
+  if (::geteuid() == 0) return "/var/lib/ddsnap/apply";
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state && *state)
+    return std::string(state) + "/ddsnap/apply";
+  if (const char* home = std::getenv("HOME"); home && *home)
+    return std::string(home) + "/.local/state/ddsnap/apply";
+  return fail(ErrorCode::kUsage, "no place for the apply journal: set DDSNAP_STATE_DIR");
+}
+
+}  // namespace ddsnap

@@ -1,0 +1,75 @@
+// What is remembered with the target of deltas: the apply journal and what was applied (D2, D3).
+//
+// Shape     One record a target: the snapshot that it holds, the deltas applied last, and, while an
+//           apply is under way, the window being written: which frames, and for differences their
+//           decoded content. DELTA.md, section 4.
+// Durable   store() replaces the record as a whole: after a power cut it is the old or the new one.
+// Errors    load: kDamaged for a record that is not what was stored; one that was never stored is
+//           empty. store: nothing was replaced.
+// Threads   None inside.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ddsnap/base/result.h"
+#include "ddsnap/base/units.h"
+#include "ddsnap/base/uuid.h"
+
+namespace ddsnap {
+
+// Frames whose writing has begun and is not known to be done: a rerun writes them unchecked.
+struct ApplyWindow {
+  struct SavedContent {
+    std::uint64_t frame_nr = 0;
+    std::vector<std::byte> content;
+  };
+  Uuid delta_uuid;
+  std::uint64_t first_frame = 0;
+  std::uint64_t frame_count = 0;
+  ChunkNr first_chunk;
+  ChunkNr last_chunk;
+  bool is_forced = false;           // --force was given; a rerun need not repeat it
+  std::vector<SavedContent> saved;  // of the frames that are differences, ascending
+
+  std::uint64_t end_frame() const { return first_frame + frame_count; }
+  // Null when there is none.
+  const std::vector<std::byte>* find_saved(std::uint64_t frame_nr) const;
+};
+
+struct TargetState {
+  Uuid snapshot_uuid;               // of what the target holds; nil: not known
+  std::vector<Uuid> recent_deltas;  // applied, oldest first, at most kMaxRememberedDeltas
+  std::optional<ApplyWindow> window;
+};
+
+class ApplyState {
+ public:
+  virtual ~ApplyState() = default;
+  virtual Result<TargetState> load() = 0;
+  virtual Status store(const TargetState& state) = 0;
+};
+
+std::vector<std::byte> encode_target_state(const TargetState& state);
+Result<TargetState> decode_target_state(std::span<const std::byte> bytes);
+
+// The record in a file of its own, replaced by renaming. Folders are made when first needed.
+class FileApplyState final : public ApplyState {
+ public:
+  explicit FileApplyState(std::string path) : path_(std::move(path)) {}
+  Result<TargetState> load() override;
+  Status store(const TargetState& state) override;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Where records live: $DDSNAP_STATE_DIR; else /var/lib/ddsnap/apply for root, and for others
+// ddsnap/apply below $XDG_STATE_HOME or ~/.local/state. kUsage when none of them is known.
+Result<std::string> default_state_folder();
+
+}  // namespace ddsnap

@@ -1,0 +1,49 @@
+// A file that appears under its name complete and durable, or not at all.
+//
+// Durable   commit() syncs the content, renames, then syncs the folder: after a power cut the name
+//           holds the old content or the new, never a part.
+// Errors    As the file system says. Before commit() succeeded the old content is still there.
+// Threads   A plain value.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "ddsnap/base/result.h"
+#include "ddsnap/base/unique_fd.h"
+
+namespace ddsnap {
+
+class AtomicFile {
+ public:
+  // Opens a temporary name beside `path`.
+  static Result<AtomicFile> create(std::string path);
+
+  AtomicFile(AtomicFile&& other) noexcept
+      : fd_(std::move(other.fd_)),
+        path_(std::move(other.path_)),
+        temporary_path_(std::exchange(other.temporary_path_, {})) {}
+  AtomicFile& operator=(AtomicFile&&) = delete;
+  // Without a commit nothing remains.
+  ~AtomicFile();
+
+  Status write(std::span<const std::byte> bytes);
+  Status commit();
+
+ private:
+  AtomicFile(UniqueFd fd, std::string path, std::string temporary_path)
+      : fd_(std::move(fd)), path_(std::move(path)), temporary_path_(std::move(temporary_path)) {}
+
+  UniqueFd fd_;
+  std::string path_;
+  std::string temporary_path_;
+};
+
+// All of `bytes`, through interruptions and short writes.
+Status write_fully(int fd, std::span<const std::byte> bytes, const std::string& name);
+// Makes the names in a folder durable.
+Status sync_folder(const std::string& path);
+
+}  // namespace ddsnap

@@ -1,0 +1,28 @@
+// What a file of ours is, and its facts, for text and JSON.
+//
+// Errors    kDamaged when it is neither changelist nor delta, or a damaged one.
+// Threads   Plain function.
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "ddsnap/base/result.h"
+#include "ddsnap/delta/changelist.h"
+#include "ddsnap/delta/verify.h"
+
+namespace ddsnap {
+
+struct ChangelistFacts {
+  Changelist list;
+  std::uint64_t chunk_count = 0;
+  std::uint64_t known_hashes = 0;
+};
+
+using FileFacts = std::variant<ChangelistFacts, DeltaFacts>;
+
+// Reads the whole file, "-" for standard input, and checks it on the way.
+Result<FileFacts> inspect_file(const std::string& path);
+Result<FileFacts> inspect(ByteSource& source);
+
+}  // namespace ddsnap

@@ -1,0 +1,43 @@
+// XXH3-128 over bytes that come in pieces.
+//
+// Threads   A plain value; may be moved, not copied.
+#pragma once
+
+#include <xxhash.h>
+
+#include <cstring>
+#include <memory>
+#include <span>
+
+#include "ddsnap/base/hash.h"
+#include "ddsnap/base/result.h"
+
+namespace ddsnap {
+
+class StreamHash {
+ public:
+  StreamHash() : state_(XXH3_createState()) {
+    DD_CHECK(state_ != nullptr);
+    reset();
+  }
+  void reset() { XXH3_128bits_reset(state_.get()); }
+  void update(std::span<const std::byte> bytes) {
+    if (!bytes.empty()) XXH3_128bits_update(state_.get(), bytes.data(), bytes.size());
+  }
+  // Of all bytes so far.
+  Hash128 digest() const {
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_.get()));
+    Hash128 hash;
+    std::memcpy(hash.bytes.data(), canonical.digest, sizeof canonical.digest);
+    return hash;
+  }
+
+ private:
+  struct Free {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+  };
+  std::unique_ptr<XXH3_state_t, Free> state_;
+};
+
+}  // namespace ddsnap
