@@ -1,0 +1,16 @@
+// Whether a target that is no longer connected is proven to be gone (S8, T4): the question that a
+// lost attachment waits for.
+#pragma once
+
+#include "server/store/snap_store.h"
+
+namespace ddsnap {
+
+class OwnershipProbe {
+ public:
+  virtual ~OwnershipProbe() = default;
+  // True only when no I/O of that target can still be under way. "Cannot tell" is false.
+  virtual bool is_gone(const Attachment& attachment) = 0;
+};
+
+}  // namespace ddsnap

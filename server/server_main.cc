@@ -1,0 +1,99 @@
+#include "server/server_main.h"
+
+#include "ddsnap/base/daemon.h"
+#include "ddsnap/base/daemon_log.h"
+#include "ddsnap/base/descriptor_limit.h"
+#include "ddsnap/base/random.h"
+#include "ddsnap/base/stop_signals.h"
+#include "ddsnap/base/write_out_path.h"
+#include "ddsnap/wire/device_identity.h"
+#include "server/device_stack.h"
+#include "server/served_devices.h"
+#include "server/server_loop.h"
+#include "server/system_probe.h"
+
+namespace ddsnap {
+
+namespace {
+
+void make_paths_absolute(ServerOptions& options) {
+  for (std::string* path : {&options.snapstore, &options.origin, &options.metadata,
+                            &options.control, &options.socket, &options.log, &options.pid_file})
+    *path = absolute_path(*path);
+}
+
+// T9: whatever the server touches while writers of the origin wait for it.
+Status refuse_own_files_on_origin(const ServerOptions& options, const FileDevice& origin) {
+  const StackBottom bottom = DD_TRY(stack_bottom_of(origin.fd(), origin.name()));
+  const std::string log =
+      options.log.empty() && !options.is_foreground ? kDefaultServerLog : options.log;
+  DD_TRY(refuse_path_on(options.snapstore, "snapstore", bottom));
+  DD_TRY(refuse_path_on(options.metadata, "metadata device", bottom));
+  DD_TRY(refuse_path_on(options.socket, "server socket", bottom));
+  DD_TRY(refuse_path_on(options.control, "control socket", bottom));
+  DD_TRY(refuse_path_on(options.pid_file, "pid file", bottom));
+  DD_TRY(refuse_path_on(log, "log", bottom));
+  return refuse_swap_on(bottom);
+}
+
+VolumeConfig config_of(const ServerOptions& options, const ServedDevices& devices) {
+  return {.pair = devices.pair(),
+          .is_direct = devices.is_direct(),
+          .origin_path = options.origin,
+          .snapstore_path = options.snapstore,
+          .metadata_path = options.metadata};
+}
+
+void log_start(const ServerOptions& options, const ServedDevices& devices, const SnapStore& store,
+               const std::vector<std::string>& missing, LogSink& log) {
+  log.info("ddsnap server " DDSNAP_VERSION ": {} with snapstore {} ({}), {} snapshots, at {}",
+           options.origin, options.snapstore, devices.is_direct() ? "O_DIRECT" : "buffered",
+           store.boundary_count(), options.socket);
+  for (const std::string& sentence : missing) log.warning("{}", sentence);
+  for (const std::string& finding : store.findings()) log.error("recovery: {}", finding);
+}
+
+Status serve(const ServerOptions& options, Daemon& daemon) {
+  const UniqueFd signals = DD_TRY(block_stop_signals());
+  const auto missing = enter_write_out_path();
+  raise_descriptor_limit();
+  SystemRandom random;
+  const auto devices = DD_TRY(
+      ServedDevices::open({options.snapstore, options.origin, options.metadata}, options.direct));
+  DD_TRY(refuse_own_files_on_origin(options, devices->origin()));
+  const auto log = DD_TRY(open_daemon_log(options.log, options.is_foreground, kDefaultServerLog));
+  const auto store = DD_TRY(
+      SnapStore::open(devices->store_devices(), {.cache_bytes = options.cache_bytes}, random));
+  log_start(options, *devices, *store, missing, *log);
+
+  SystemProbe probe(devices->snapstore(), devices->origin(), this_boot_id());
+  Volume volume(*store, devices->origin(), config_of(options, *devices), random, probe, *log);
+  ListeningSocket listener = DD_TRY(ListeningSocket::open(options.socket));
+  AgentLink agent(options.control, {devices->pair(), options.socket}, *log);
+  const auto loop =
+      DD_TRY(ServerLoop::make({volume, *store, listener, agent, *log, signals.get(), [&] {
+                                 if (const Status again = log->reopen(); !again)
+                                   log->error("{}", again.error().message());
+                               }}));
+  DD_TRY(daemon.ready());
+  const Status ran = loop->run();
+  const Status closed = store->close_cleanly();
+  if (!ran) log->error("the server ends: {}", ran.error().message());
+  if (!closed) log->error("the store was not closed cleanly: {}", closed.error().message());
+  log->info("the server has stopped");
+  DD_TRY(ran);
+  return closed;
+}
+
+}  // namespace
+
+Status run_server(ServerOptions options) {
+  make_paths_absolute(options);
+  Daemon daemon = DD_TRY(Daemon::begin(
+      {.program = "ddsnap", .is_foreground = options.is_foreground, .pid_path = options.pid_file}));
+  const Status served = serve(options, daemon);
+  if (!served) daemon.failed(served.error());
+  return served;
+}
+
+}  // namespace ddsnap

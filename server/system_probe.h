@@ -1,0 +1,29 @@
+// Whether a lost target is gone, as this host can tell it (S8, T4): by locks, device nodes, boots.
+//
+// Shape     A target of another boot is gone. A kernel target is gone with its mapped device. A
+//           user-space target is gone when nobody holds its byte of the ownership lock on either
+//           device: the lock outlives the process until its last write is done.
+// Errors    What cannot be told counts as "not gone".
+// Threads   None inside.
+// Lifetime  Borrows the two devices.
+#pragma once
+
+#include "ddsnap/io/file_device.h"
+#include "server/ownership_probe.h"
+
+namespace ddsnap {
+
+class SystemProbe final : public OwnershipProbe {
+ public:
+  SystemProbe(const FileDevice& snapstore, const FileDevice& origin, Uuid boot_id)
+      : snapstore_(snapstore), origin_(origin), boot_id_(boot_id) {}
+
+  bool is_gone(const Attachment& attachment) override;
+
+ private:
+  const FileDevice& snapstore_;
+  const FileDevice& origin_;
+  const Uuid boot_id_;
+};
+
+}  // namespace ddsnap
