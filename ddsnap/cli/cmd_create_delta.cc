@@ -1,0 +1,102 @@
+#include <fmt/format.h>
+
+#include "ddsnap/base/random.h"
+#include "ddsnap/cli/argument_parser.h"
+#include "ddsnap/cli/verbs.h"
+#include "ddsnap/cli/wall_clock.h"
+#include "ddsnap/delta/changelist_file.h"
+#include "ddsnap/delta/create_delta.h"
+#include "ddsnap/target/open_ddsnap_device.h"
+
+namespace ddsnap {
+
+namespace {
+
+struct Options {
+  bool is_raw = false;
+  bool is_difference = false;
+  bool is_best = false;
+  bool is_full = false;
+  int zlib_level = -1;  // -1: not given
+  std::string codec;
+  unsigned chunk_shift = kDefaultChunkShift;  // full deltas only
+  std::vector<std::string> objects;
+};
+
+Result<CreateDeltaOptions> delta_options(const Options& options) {
+  CreateDeltaOptions result;
+  if (options.is_raw) result.mode = DeltaMode::kRaw;
+  if (options.is_difference) result.mode = DeltaMode::kDifference;
+  if (options.zlib_level == 0) result.codec = {.codec = Codec::kNone, .level = 0};
+  if (options.zlib_level > 0) result.codec = {.codec = Codec::kZlib, .level = options.zlib_level};
+  if (!options.codec.empty()) result.codec = DD_TRY(parse_codec(options.codec));
+  result.created_ns = wall_clock_ns();
+  return result;
+}
+
+Status write_delta(const Options& options, const Changelist& list, BlockDevice* from,
+                   BlockDevice& to, const std::string& delta_path) {
+  const CreateDeltaOptions how = DD_TRY(delta_options(options));
+  const std::unique_ptr<ByteSink> sink = DD_TRY(open_sink(delta_path));
+  SystemRandom random;
+  DD_TRY(create_delta(list, from, to, how, random, *sink));
+  return {};
+}
+
+Status create_full(const Options& options) {
+  auto to = DD_TRY(open_any_device(options.objects[1], DeviceAccess::kReadOnly));
+  Uuid uuid;
+  const std::string proven = to->proven_snapshot_uuid();
+  if (!proven.empty()) uuid = DD_TRY(Uuid::parse(proven));
+  const ChunkGeometry geometry{.chunk_shift = options.chunk_shift,
+                               .volume_bytes = to->size_bytes()};
+  const Changelist list = full_changelist(geometry, uuid, {});
+  DD_TRY(list.check());
+  return write_delta(options, list, nullptr, *to, options.objects[0]);
+}
+
+Status create_difference(const Options& options) {
+  const Changelist list = DD_TRY(read_changelist_file(options.objects[0]));
+  auto from = DD_TRY(open_any_device(options.objects[2], DeviceAccess::kReadOnly));
+  auto to = DD_TRY(open_any_device(options.objects[3], DeviceAccess::kReadOnly));
+  return write_delta(options, list, from.get(), *to, options.objects[1]);
+}
+
+}  // namespace
+
+Result<int> cmd_create_delta(Arguments arguments) {
+  Options options;
+  ArgumentParser parser(
+      {.name = "create-delta",
+       .usage = "[-r|-x|-b] [-g 0..9 | --codec NAME[:LEVEL]]\n"
+                "                           CHANGELIST DELTA DEV-FROM DEV-TO\n"
+                "       ddsnap create-delta --full [-c CHUNK] [-g ... | --codec ...] DELTA DEV-TO",
+       .summary = "Writes the content that turns one snapshot into another."});
+  parser.flag("-r,--raw", options.is_raw, "New content alone");
+  parser.flag("-x,--difference", options.is_difference,
+              "New content as a difference against the old where that is smaller");
+  parser.flag("-b,--best", options.is_best, "The smaller of both, piece by piece (default)");
+  parser.flag("--full", options.is_full, "The whole of DEV-TO, for a target with nothing on it");
+  parser.number_option("-g,--gzip", 0, 9, options.zlib_level,
+                       "Compress with zlib at this level; 0: not at all");
+  parser.text_option("--codec", "NAME[:LEVEL]", options.codec, "zstd (default), zlib, lz4 or none");
+  parser.chunk_option("-c,--chunk", options.chunk_shift, "Chunk size for --full (default 16K)");
+  parser.objects("OBJECTS", options.objects,
+                 "CHANGELIST as create-cl writes it; DELTA a file, or '-'; "
+                 "DEV as 'ddsnap --help' tells");
+  parser.exclude_each_other({{"--raw", "--difference", "--best"}});
+  parser.exclude_each_other({{"--gzip", "--codec"}});
+  if (!DD_TRY(parser.parse(arguments))) return 0;
+
+  const std::size_t wanted = options.is_full ? 2 : 4;
+  if (options.objects.size() != wanted)
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("create-delta: {} words where {} are wanted; see 'ddsnap create-delta --help'",
+                    options.objects.size(), wanted));
+  DD_TRY(delta_options(options));
+  DD_TRY(options.is_full ? create_full(options) : create_difference(options));
+  return 0;
+}
+
+}  // namespace ddsnap

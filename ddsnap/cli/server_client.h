@@ -1,0 +1,46 @@
+// What the verbs ask a server: one call a question, lists put together from their pages.
+//
+// Errors    As the server answered, the server's address in front. kNotFound, kDisconnected or
+//           kBusy when there is no server to answer.
+// Threads   None inside; one verb, one client.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ddsnap/base/result.h"
+#include "ddsnap/delta/changelist.h"
+#include "ddsnap/wire/connection.h"
+#include "ddsnap/wire/messages.h"
+
+namespace ddsnap {
+
+class ServerClient {
+ public:
+  static Result<ServerClient> connect(const std::string& address);
+
+  // Asked again, with the same uuid, when the answer is lost: the snapshot is made once (S6).
+  Status create(const CreateSnapshotMessage& request);
+  Status remove(const DeleteSnapshotMessage& request);
+  Status set_priority(const SetPriorityMessage& request);
+  Result<UseCountMessage> add_use_count(const AddUseCountMessage& request);
+  Status force_detach(const ForceDetachMessage& request);
+
+  Result<ServerStatusMessage> status();
+  // Oldest first.
+  Result<std::vector<SnapshotEntry>> snapshots();
+  Result<std::vector<TargetEntry>> targets();
+  Result<Changelist> changelist(const std::string& from_tag, const std::string& to_tag);
+
+ private:
+  ServerClient(std::string address, Connection connection)
+      : address_(std::move(address)), connection_(std::move(connection)) {}
+  template <class Answer, class Request>
+  Result<Answer> ask(const Request& request);
+  Status reconnect();
+
+  std::string address_;
+  Connection connection_;
+};
+
+}  // namespace ddsnap

@@ -1,0 +1,46 @@
+#include "ddsnap/cli/verbs.h"
+
+#include <algorithm>
+
+namespace ddsnap {
+
+namespace {
+
+constexpr Verb kVerbs[] = {
+    {"initialize", cmd_initialize, "write an empty snapstore for an origin"},
+    {"agent", cmd_agent, "run the agent, which introduces targets to servers"},
+    {"server", cmd_server, "run the server of one volume"},
+    {"create", cmd_create, "take a snapshot"},
+    {"delete", cmd_delete, "delete a snapshot"},
+    {"list", cmd_list, "list the snapshots"},
+    {"status", cmd_status, "tell how a volume, its snapshots and its targets are"},
+    {"priority", cmd_priority, "set which snapshots are given up last"},
+    {"usecount", cmd_usecount, "hold or release a snapshot"},
+    {"detach", cmd_detach, "declare a lost target gone"},
+    {"create-cl", cmd_create_cl, "write the list of chunks that differ between two snapshots"},
+    {"create-delta", cmd_create_delta, "write the content of those chunks, compressed"},
+    {"apply-delta", cmd_apply_delta, "turn a copy of the older snapshot into the newer one"},
+    {"inspect", cmd_inspect, "tell what a changelist or delta file holds"},
+    {"verify", cmd_verify, "check a delta, perhaps against a device"},
+    // older spellings
+    {"create-snap", cmd_create, {}},
+    {"create-snapshot", cmd_create, {}},
+    {"delete-snap", cmd_delete, {}},
+    {"delta changelist", cmd_create_cl, {}},
+    {"delta create", cmd_create_delta, {}},
+    {"delta apply", cmd_apply_delta, {}},
+};
+
+}  // namespace
+
+std::span<const Verb> all_verbs() {
+  return kVerbs;
+}
+
+const Verb* find_verb(std::string_view name) {
+  const auto found = std::find_if(std::begin(kVerbs), std::end(kVerbs),
+                                  [&](const Verb& verb) { return verb.name == name; });
+  return found == std::end(kVerbs) ? nullptr : found;
+}
+
+}  // namespace ddsnap

@@ -1,0 +1,43 @@
+// The verbs of the command line, one function each in its cmd_*.cc, and the table that names them.
+//
+// Shape     A verb takes the words after its name and gives the process's exit status; an error
+//           becomes one line on stderr and the exit status of its code (main.cc).
+// Threads   One verb runs in a process.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "ddsnap/base/result.h"
+#include "ddsnap/cli/argument_parser.h"
+
+namespace ddsnap {
+
+struct Verb {
+  std::string_view name;
+  Result<int> (*run)(Arguments);
+  std::string_view summary;  // for `ddsnap --help`; empty: an older spelling, not listed
+};
+
+// In the order in which `ddsnap --help` lists them.
+std::span<const Verb> all_verbs();
+// Null when there is none. "delta create" and its like are looked up as one name.
+const Verb* find_verb(std::string_view name);
+
+Result<int> cmd_initialize(Arguments arguments);
+Result<int> cmd_agent(Arguments arguments);
+Result<int> cmd_server(Arguments arguments);
+Result<int> cmd_create(Arguments arguments);
+Result<int> cmd_delete(Arguments arguments);
+Result<int> cmd_list(Arguments arguments);
+Result<int> cmd_status(Arguments arguments);
+Result<int> cmd_priority(Arguments arguments);
+Result<int> cmd_usecount(Arguments arguments);
+Result<int> cmd_detach(Arguments arguments);
+Result<int> cmd_create_cl(Arguments arguments);
+Result<int> cmd_create_delta(Arguments arguments);
+Result<int> cmd_apply_delta(Arguments arguments);
+Result<int> cmd_inspect(Arguments arguments);
+Result<int> cmd_verify(Arguments arguments);
+
+}  // namespace ddsnap

@@ -1,0 +1,55 @@
+"""The one list of all verbs that every test of the command line goes through.
+
+Each entry tells a verb's name, a call that would be right, and what its words are:
+  {server}      socket of a server           {tag}       tag of a snapshot
+  {delta}       a delta file, read           {changelist} a changelist file, read
+  {device}      a device, read               {target}    a device, written
+  {out}         a file, made                 {store}     a snapstore, written
+  {control}     socket of an agent           anything else stands for itself
+A verb that `ddsnap --help` names and that is not here fails the tests.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    verb: str
+    words: tuple
+    # Exit status when the first object does not exist.
+    missing: int = 4
+
+
+COMMANDS = [
+    Command("initialize", ("{store}", "{device}")),
+    Command("agent", ("-f", "{control}")),
+    Command("server", ("-f", "{store}", "{device}", "{control}", "{server}")),
+    Command("create", ("{server}", "{tag}")),
+    Command("delete", ("{server}", "{tag}")),
+    Command("list", ("{server}",)),
+    Command("status", ("{server}",)),
+    Command("priority", ("{server}", "{tag}", "5")),
+    Command("usecount", ("{server}", "{tag}", "-1")),
+    Command("detach", ("--force", "{server}", "label")),
+    Command("create-cl", ("{server}", "{out}", "{tag}", "now")),
+    Command("create-delta", ("{changelist}", "{out}", "{device}", "{device2}")),
+    Command("apply-delta", ("{delta}", "{target}")),
+    Command("inspect", ("{delta}",)),
+    Command("verify", ("{delta}", "{device}")),
+]
+
+# Further right calls of the verbs above, for the tests of missing and damaged objects.
+VARIANTS = [
+    Command("create-cl", ("--compare", "{out}", "{device}", "{device2}")),
+    Command("create-delta", ("--full", "{out}", "{device}")),
+    Command("inspect", ("{changelist}",)),
+    Command("verify", ("{delta}",)),
+    Command("status", ("--size", "{server}")),
+    Command("status", ("--list", "{server}")),
+    Command("status", ("--last", "{server}")),
+    Command("status", ("--state", "{tag}", "{server}"), missing=9),
+    Command("delta changelist", ("{server}", "{out}", "{tag}", "now")),
+    Command("delta create", ("{changelist}", "{out}", "{device}", "{device2}")),
+    Command("delta apply", ("{delta}", "{target}")),
+    Command("create-snap", ("{server}", "{tag}")),
+]
