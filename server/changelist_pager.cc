@@ -129,8 +129,10 @@ Status ChangelistPager::add_hashes(const Ends& ends,
     const std::size_t first = at;
     ChunkRange run{entries[at].chunk, 1};
     if (run.first.value >= comparable) break;
-    while (++at < entries.size() && entries[at].chunk.value == run.end() && run.end() < comparable)
+    for (++at; at < entries.size() && run.end() < comparable; ++at) {
+      if (entries[at].chunk.value != run.end()) break;
       ++run.count;
+    }
     locations.clear();
     DD_TRY(parts_.store.locate(ends.from.epoch, run, locations));
     for (std::size_t i = 0; i < locations.size(); ++i)

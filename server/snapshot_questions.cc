@@ -146,7 +146,7 @@ std::vector<LocatedEntry> SnapshotQuestions::locate(Epoch snapshot,
   const bool is_there = is_readable(facts);
   for (std::size_t at = 0; at < chunks.size();) {
     ChunkRange run{chunks[at], 1};
-    while (++at < chunks.size() && chunks[at].value == run.end()) ++run.count;
+    for (++at; at < chunks.size() && chunks[at].value == run.end(); ++at) ++run.count;
     if (is_there) {
       locate_run(*facts, run, entries);
     } else {

@@ -9,7 +9,6 @@ namespace ddsnap {
 
 namespace {
 
-constexpr std::size_t kMaxBody = kMaxMessageBytes - kFrameHeaderBytes;
 constexpr std::size_t kMaxRangesBody = 8 + 8 * std::size_t{kMaxRangesPerMessage};
 constexpr std::size_t kMaxTagBody = 16 + 4 + 2 * (kMaxTagBytes + 4);
 

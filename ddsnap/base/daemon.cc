@@ -48,7 +48,7 @@ std::string receive_text(int fd) {
   int status = 1;
   std::string text = "ended before it was ready";
   if (word.size() >= 2 && word.front() == kFailedByte) {
-    status = word[1];
+    status = static_cast<unsigned char>(word[1]);
     text = word.substr(2);
   }
   int ended = 0;

@@ -25,7 +25,7 @@ inline constexpr std::size_t kDefaultCacheBytes = 8u << 20;  // metadata blocks 
 inline constexpr std::size_t kMaxMessageBytes = 64u << 10;  // header included
 inline constexpr std::uint32_t kMaxRangesPerMessage = 1024;
 inline constexpr std::uint32_t kMaxChunksPerQuestion = 65536;
-inline constexpr std::uint32_t kMaxChunksPerAnswer = 1024;  // LOCATED entries in one message
+inline constexpr std::uint32_t kMaxChunksPerAnswer = 1024;     // LOCATED entries in one message
 inline constexpr std::uint32_t kMaxSnapshotListEntries = 400;  // in one SNAPSHOT_LIST
 inline constexpr std::uint32_t kMaxTargetListEntries = 400;    // in one TARGET_LIST
 inline constexpr std::uint32_t kMaxChangelistEntries = 4096;   // in one CHANGELIST_PART
@@ -39,7 +39,7 @@ inline constexpr std::uint64_t kPatience_ms =
 inline constexpr std::uint64_t kBarrierDeadline_ms = 30'000;
 
 // Server and agent
-inline constexpr std::size_t kMaxLogLines = 1024;    // waiting for the log's thread
+inline constexpr std::size_t kMaxLogLines = 1024;  // waiting for the log's thread
 inline constexpr std::size_t kMaxLogLineBytes = 480;
 inline constexpr std::uint32_t kMaxQueuedCreates = 64;
 inline constexpr std::uint32_t kMaxParkedQuestions = 1024;  // of one session
@@ -50,31 +50,31 @@ inline constexpr std::uint32_t kMaxDrainStepsPerTurn = 8;   // of background wor
 inline constexpr std::uint32_t kMaxChangesPerPage = 2048;
 inline constexpr std::uint32_t kMaxCachedChangelists = 16;
 inline constexpr std::uint32_t kMaxProbesPerTurn = 64;
-inline constexpr std::uint64_t kProbeInterval_ms = 2'000;     // of absent targets
-inline constexpr std::uint64_t kDropDeadline_ms = 5'000;      // for DROPPED_ACK
+inline constexpr std::uint64_t kProbeInterval_ms = 2'000;  // of absent targets
+inline constexpr std::uint64_t kDropDeadline_ms = 5'000;   // for DROPPED_ACK
 inline constexpr std::uint64_t kInvalidateDeadline_ms = 10'000;
-inline constexpr std::uint64_t kSealAfter_ms = 200;           // of quiet
+inline constexpr std::uint64_t kSealAfter_ms = 200;  // of quiet
 inline constexpr std::uint64_t kAgentRetryMin_ms = 50;
 inline constexpr std::uint64_t kAgentRetryMax_ms = 2'000;
-inline constexpr std::uint32_t kMaxRegistrations = 4096;      // of the agent
+inline constexpr std::uint32_t kMaxRegistrations = 4096;  // of the agent
 
 // Devices
-inline constexpr std::uint32_t kIoQueueDepth = 128;         // requests of a batch in flight at once
-inline constexpr std::uint32_t kIoPoolThreads = 16;         // where io_uring is not to be had
-inline constexpr std::size_t kZeroBufferBytes = 1u << 20;   // written over and over for zeros
+inline constexpr std::uint32_t kIoQueueDepth = 128;        // requests of a batch in flight at once
+inline constexpr std::uint32_t kIoPoolThreads = 16;        // where io_uring is not to be had
+inline constexpr std::size_t kZeroBufferBytes = 1u << 20;  // written over and over for zeros
 inline constexpr std::size_t kMaxNbdTransferBytes = 32u << 20;  // one READ or WRITE (NBD protocol)
 inline constexpr std::uint64_t kMaxNbdRangeBytes = 1u << 30;    // one TRIM, ZERO or BLOCK_STATUS
 
 // Deltas
-inline constexpr std::uint32_t kFrameDataBytes = 256u << 10;  // content of a frame, as we write it
+inline constexpr std::uint32_t kFrameDataBytes = 256u << 10;   // content of a frame, as we write it
 inline constexpr std::uint32_t kMaxFrameDataBytes = 1u << 20;  // as we read it; one largest chunk
 inline constexpr std::uint32_t kMaxFrameEntries = 1024;
-inline constexpr std::uint32_t kMaxRunChunks = 65535;            // of one entry
-inline constexpr std::size_t kApplyWindowBytes = 16u << 20;      // content journalled at once
+inline constexpr std::uint32_t kMaxRunChunks = 65535;        // of one entry
+inline constexpr std::size_t kApplyWindowBytes = 16u << 20;  // content journalled at once
 inline constexpr std::size_t kMaxApplyWindowFrames = 4096;
 inline constexpr std::size_t kMaxApplyStateBytes = 64u << 20;
-inline constexpr std::size_t kMaxRememberedDeltas = 64;          // with one target
-inline constexpr std::size_t kMaxReportedRanges = 64;            // in what verify tells
+inline constexpr std::size_t kMaxRememberedDeltas = 64;   // with one target
+inline constexpr std::size_t kMaxReportedRanges = 64;     // in what verify tells
 inline constexpr std::size_t kReadPieceBytes = 1u << 20;  // read of a device or stream in one go
 
 // Command line
@@ -85,15 +85,15 @@ inline constexpr std::uint64_t kAnswerTimeout_ms = kBarrierDeadline_ms + 30'000;
 inline constexpr int kMaxCreateRetries = 5;
 
 // Userspace targets
-inline constexpr std::uint64_t kAgentPatience_ms = 2'000;  // then the last known address is tried
+inline constexpr std::uint64_t kAgentPatience_ms = 2'000;   // then the last known address is tried
 inline constexpr std::uint64_t kHelloPatience_ms = 60'000;  // an attach waits for a barrier's end
 inline constexpr std::uint64_t kDetachPatience_ms = 2'000;
 inline constexpr std::uint64_t kFirstBackoff_ms = 20;
 inline constexpr std::uint64_t kLastBackoff_ms = 2'000;
-inline constexpr std::uint32_t kMaxWriteChunks = 64;       // of one write in flight
-inline constexpr std::uint32_t kMaxAskedChunks = 1024;     // in one PREPARE_WRITE of ours
+inline constexpr std::uint32_t kMaxWriteChunks = 64;        // of one write in flight
+inline constexpr std::uint32_t kMaxAskedChunks = 1024;      // in one PREPARE_WRITE of ours
 inline constexpr std::size_t kMaxOutstandingQuestions = 2;  // PREPARE_WRITEs of one target
-inline constexpr std::uint32_t kMaxReadChunks = 256;       // of a snapshot, under one LOCATE
-inline constexpr std::size_t kMaxCachedSlots = 1u << 16;   // of one snapshot target
+inline constexpr std::uint32_t kMaxReadChunks = 256;        // of a snapshot, under one LOCATE
+inline constexpr std::size_t kMaxCachedSlots = 1u << 16;    // of one snapshot target
 
 }  // namespace ddsnap

@@ -85,9 +85,10 @@ Status check_overwrite(const Options& options, const OpenDevices& devices) {
                           options.snapstore));
 }
 
-// A file with holes would run out of room in the middle of a copy-out (S9).
+// A file with holes would run out of room in the middle of a copy-out (S9). That an empty one is too
+// small is for the store to say.
 Status reserve_room(const FileDevice& device) {
-  if (device.is_block_device()) return {};
+  if (device.is_block_device() || device.size_bytes() == 0) return {};
   const int failed =
       ::posix_fallocate(device.fd(), 0, static_cast<off_t>(device.geometry().size_bytes));
   if (failed != 0) return fail_errno("cannot reserve room for", device.name(), failed);

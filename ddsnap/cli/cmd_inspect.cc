@@ -18,7 +18,7 @@ Result<int> cmd_inspect(Arguments arguments) {
   parser.object("FILE", file, "A changelist or a delta; '-' for standard input");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
-  const auto facts = DD_TRY(inspect_file(file));
+  const auto facts = DD_TRY(inspect_path(file));
   std::visit(
       [&](const auto& of_kind) {
         if (as_json)

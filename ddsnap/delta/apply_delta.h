@@ -1,12 +1,10 @@
 // Makes a target that holds one snapshot hold the next.
 //
 // Shape     From a source that can be read twice, everything is checked before the first write;
-// from
-//           a pipe, the header and then each window of frames (D1). Each window is recorded durably
-//           in the apply journal, then written, then flushed (D3).
+//           from a pipe, the header and then each window of frames (D1). Each window is recorded
+//           durably in the apply journal, then written, then flushed (D3).
 // Errors    kDamaged: the delta is not what was written. kUsage, kFailed: it does not belong on
-// this
-//           target, with the range of chunks; nothing was written then, unless the delta came
+//           this target, with the range of chunks; nothing was written then, unless the delta came
 //           through a pipe and was wrong only later on. kIo, kNoSpace from target or journal: run
 //           it again, it goes on where it was.
 // Durable   All of it when the call returns success; the target's record then names its snapshot.

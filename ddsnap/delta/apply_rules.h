@@ -1,9 +1,7 @@
-// What can be judged before any content is looked at: sizes, and what is remembered with the
-// target.
+// What can be judged before any content is looked at: sizes, and what the target remembers.
 //
 // Errors    kUsage where delta and target can never belong together; kFailed where the target's
-// past
-//           forbids this delta now.
+//           past forbids this delta now.
 // Threads   Plain functions.
 #pragma once
 

@@ -1,8 +1,7 @@
 // Reading and writing the pieces of a format in memory: structs, variable-length integers.
 //
 // Shape     A varint is little-endian base 128: seven bits a byte, the top bit says that more
-// follow
-//           (as in Protocol Buffers); at most ten bytes, and no longer than needed.
+//           follow (as in Protocol Buffers); at most ten bytes, and no longer than needed.
 // Errors    take_*() return nothing when the bytes do not hold what is asked for.
 // Threads   Plain values.
 // Lifetime  A ByteReader borrows its bytes.

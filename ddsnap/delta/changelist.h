@@ -1,9 +1,8 @@
 // Which chunks differ between two snapshots, and the hash that each had in the older one.
 //
 // Units     Chunks of 1 << chunk_shift bytes; sizes in bytes.
-// Shape     Ascending, disjoint, non-touching ranges; hashes stand beside them in the same order,
-// so
-//           memory grows with ranges and known hashes and not with the volume.
+// Shape     Ascending, disjoint, non-touching ranges; hashes stand beside them in the same order.
+//           Memory grows with ranges and known hashes and not with the volume.
 // Errors    check() says kDamaged for anything that is no changelist; the file reader calls it, so
 //           that nothing below needs to.
 // Threads   A plain value.

@@ -2,8 +2,8 @@
 //
 // Shape     DELTA.md, section 2: a fixed header, the ranges as varints, and (droppable) the hashes.
 // Errors    read: kDamaged for anything that is not exactly one well-formed changelist, kVersion
-// for
-//           a format of another program; memory is bounded by the bytes that are really there (D4).
+//           for a format of another program; memory is bounded by the bytes that are really there
+//           (D4).
 // Durable   write_changelist_file() returns when the file is durable under its name.
 // Threads   Plain functions.
 #pragma once

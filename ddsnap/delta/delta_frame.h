@@ -3,9 +3,8 @@
 // Units     Chunks of the newer volume; everything else in bytes.
 // Shape     A fixed part, a table of entries, the payload; DELTA.md, section 3.
 // Errors    decode_*: kDamaged with a sentence for anything that encode cannot have made. What
-// passed
-//           needs no further check below (D4); what spans frames (order, counts, whole-stream hash)
-//           is DeltaReader's to check.
+//           passed needs no further check below (D4); what spans frames (order, counts,
+//           whole-stream hash) is DeltaReader's to check.
 // Threads   Plain functions and values.
 #pragma once
 

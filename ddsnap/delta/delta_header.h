@@ -3,8 +3,7 @@
 // Units     Chunks of 1 << chunk_shift bytes; everything else in bytes.
 // Shape     256 bytes; DELTA.md, section 3.
 // Errors    decode: kDamaged with a sentence for anything that encode cannot have made, kVersion
-// for
-//           a format of another program. What passed needs no further check below (D4).
+//           for a format of another program. What passed needs no further check below (D4).
 // Threads   Plain functions and values.
 #pragma once
 

@@ -3,8 +3,7 @@
 // Units     Bytes, except where a name says chunks or frames.
 // Shape     DELTA.md, section 3.
 // Errors    decode_*: kDamaged for anything that encode_* cannot have made. That totals and index
-// fit
-//           the frames is DeltaReader's to check.
+//           fit the frames is DeltaReader's to check.
 // Threads   Plain functions and values.
 #pragma once
 

@@ -49,7 +49,7 @@ bool begins_with(std::span<const std::byte> bytes, std::string_view magic) {
 
 }  // namespace
 
-Result<FileFacts> inspect(ByteSource& source) {
+Result<InspectedFile> inspect(ByteSource& source) {
   PeekedSource peeked(source);
   const auto begin = DD_TRY(peeked.peek());
   if (begins_with(begin, "DDSDELTA")) return DD_TRY(verify_delta(peeked));
@@ -65,7 +65,7 @@ Result<FileFacts> inspect(ByteSource& source) {
   return facts;
 }
 
-Result<FileFacts> inspect_file(const std::string& path) {
+Result<InspectedFile> inspect_path(const std::string& path) {
   const auto source = DD_TRY(open_source(path));
   return inspect(*source);
 }

@@ -19,10 +19,10 @@ struct ChangelistFacts {
   std::uint64_t known_hashes = 0;
 };
 
-using FileFacts = std::variant<ChangelistFacts, DeltaFacts>;
+using InspectedFile = std::variant<ChangelistFacts, DeltaFacts>;
 
 // Reads the whole file, "-" for standard input, and checks it on the way.
-Result<FileFacts> inspect_file(const std::string& path);
-Result<FileFacts> inspect(ByteSource& source);
+Result<InspectedFile> inspect_path(const std::string& path);
+Result<InspectedFile> inspect(ByteSource& source);
 
 }  // namespace ddsnap

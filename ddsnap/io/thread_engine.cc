@@ -1,8 +1,7 @@
 #include "ddsnap/io/thread_engine.h"
 
-#include <signal.h>
-
 #include <algorithm>
+#include <csignal>
 
 #include "ddsnap/base/limits.h"
 

@@ -7,10 +7,10 @@ namespace ddsnap {
 Status SnapStore::Impl::commit(Operation operation, unsigned spare_records) {
   std::vector<Operation> operations;
   operations.push_back(std::move(operation));
-  return commit(std::move(operations), {}, spare_records);
+  return commit(operations, {}, spare_records);
 }
 
-Status SnapStore::Impl::commit(std::vector<Operation> operations,
+Status SnapStore::Impl::commit(const std::vector<Operation>& operations,
                                std::vector<IoRequest> slot_writes, unsigned spare_records) {
   if (failed) return std::unexpected(*failed);
   std::vector<std::byte> bytes;
@@ -84,8 +84,8 @@ void SnapStore::Impl::count_checkpoint_need() {
   dirty_map_blocks = 0;
   for (const auto& [epoch, boundary] : state.boundaries)
     if (boundary.is_map_dirty && !boundary.map_is_keys)
-      dirty_map_blocks += blob_blocks(boundary.map.getSizeInBytes() +
-                                      boundary.private_keys.getSizeInBytes() + 32);
+      dirty_map_blocks +=
+          blob_blocks(boundary.map.getSizeInBytes() + boundary.private_keys.getSizeInBytes() + 32);
 }
 
 Status SnapStore::Impl::make_metadata_room() {

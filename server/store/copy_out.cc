@@ -90,7 +90,8 @@ Status SnapStore::Impl::prepare_writes(std::span<WriteAsk> asks) {
   }
   const std::vector<ChunkNr> chunks = pending_chunks(asks);
   if (chunks.empty()) return {};
-  if (is_metadata_short()) {
+  if (const Status room = make_metadata_room(); !room) {
+    if (room.error().code != ErrorCode::kNoSpace) return room;
     settle_all(asks, Outcome::kNoSpace);
     return {};
   }
@@ -130,7 +131,7 @@ Status SnapStore::Impl::prepare_writes(std::span<WriteAsk> asks) {
   if (!copied.exceptions.empty()) operations.emplace_back(copied);
   if (!only_changed.chunks.empty()) operations.emplace_back(only_changed);
   if (!operations.empty()) {
-    const Status status = commit(std::move(operations), std::move(slot_writes), kSpareRecords);
+    const Status status = commit(operations, std::move(slot_writes), kSpareRecords);
     if (!status) {
       for (const auto& [chunk, exception] : copied.exceptions)
         if (!exception.is_zero()) slots.mark_free(exception.slot.value);
@@ -152,7 +153,7 @@ Status SnapStore::Impl::prepare_writes(std::span<WriteAsk> asks) {
 Result<std::vector<SlotNr>> SnapStore::Impl::prepare_snapshot_writes(
     Boundary& snapshot, std::span<const ChunkNr> chunks) {
   if (failed) return std::unexpected(*failed);
-  if (is_metadata_short()) return fail(ErrorCode::kNoSpace, "no room left for metadata");
+  DD_TRY(make_metadata_room());
   const std::size_t chunk_bytes = facts.geometry.chunk_bytes();
   std::vector<SlotNr> result;
   PrivateOp op{snapshot.epoch, {}};

@@ -5,6 +5,19 @@
 
 namespace ddsnap {
 
+namespace {
+
+// The old life's superblocks go first, durably: a cut later on leaves no store, never the old one
+// with part of it overwritten (S3).
+Status wipe_superblocks(BlockDevice& device) {
+  const AlignedBuffer zeros(kMetadataPageBytes);
+  for (const std::uint64_t offset_bytes : kSuperblockOffsets)
+    DD_TRY(device.write_at(offset_bytes, zeros.span()));
+  return device.flush();
+}
+
+}  // namespace
+
 Status initialize_store(const StoreDevices& devices, const StoreFormat& format,
                         RandomSource& random) {
   Superblock superblock;
@@ -25,6 +38,7 @@ Status initialize_store(const StoreDevices& devices, const StoreFormat& format,
   superblock.manifest = manifest.ref;
 
   BlockDevice& metadata = devices.metadata ? *devices.metadata : devices.snapstore;
+  DD_TRY(wipe_superblocks(metadata));
   std::vector<IoRequest> requests;
   manifest.blocks.add_requests(superblock.layout, requests);
   DD_TRY(metadata.run(requests));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "ddsnap/base/endian.h"
@@ -94,7 +95,7 @@ std::uint64_t Journal::encode(std::span<const std::byte> operations, std::uint32
   header.checksum = record_checksum(header, operations);
   std::memset(record_.data(), 0, length);
   std::memcpy(record_.data(), &header, sizeof header);
-  std::memcpy(record_.data() + sizeof header, operations.data(), operations.size());
+  std::ranges::copy(operations, record_.data() + sizeof header);
   planned_ = {.next_offset_bytes = place_for(length) + length,
               .last_number = header.number.get(),
               .last_checksum = header.checksum.get()};

@@ -69,6 +69,7 @@ Result<std::unique_ptr<SnapStore>> SnapStore::open(const StoreDevices& devices,
   if (devices.metadata) DD_TRY(check_data_device(devices.snapstore, read.superblock));
   auto impl = std::make_unique<Impl>(devices, options, random, read.superblock);
   if (read.finding) impl->findings.push_back(*read.finding);
+  impl->stale_superblock_copy = read.stale_copy;
   if (const Status recovered = impl->recover(); !recovered)
     return with_context(metadata.name(), recovered.error());
   return std::unique_ptr<SnapStore>(new SnapStore(std::move(impl)));
@@ -82,6 +83,10 @@ Status SnapStore::Impl::recover() {
   // it is durable.
   if (is_split) DD_TRY(snapstore.flush());
   DD_TRY(metadata.flush());
+  // A cut between the copies left an older one, and what it names is about to be reused: were the
+  // newer one torn by the next cut, nothing would be left (S3).
+  if (stale_superblock_copy)
+    DD_TRY(write_superblock_copy(metadata, superblock, *stale_superblock_copy));
   journal.start_new_chain(random);
   ++superblock.generation;
   if (is_split) {

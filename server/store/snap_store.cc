@@ -49,9 +49,9 @@ std::vector<BoundaryFacts> SnapStore::boundaries(Epoch after, std::size_t at_mos
 }
 
 std::optional<BoundaryFacts> SnapStore::find(const std::string& tag) const {
-  for (const auto& [epoch, boundary] : impl_->state.boundaries)
-    if (boundary.tag == tag) return boundary.facts();
-  return std::nullopt;
+  const Boundary* boundary = impl_->state.find(tag);
+  if (!boundary) return std::nullopt;
+  return boundary->facts();
 }
 
 std::optional<BoundaryFacts> SnapStore::find(Epoch epoch) const {

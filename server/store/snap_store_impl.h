@@ -38,7 +38,8 @@ struct SnapStore::Impl {
   BlockDevice& metadata;
   const bool is_split;  // metadata on a device of its own
   RandomSource& random;
-  Superblock superblock;  // the durable one
+  Superblock superblock;                     // the durable one
+  std::optional<int> stale_superblock_copy;  // until recovery has written it anew
   const Layout& layout() const { return superblock.layout; }
   StoreFacts facts;
 
@@ -57,7 +58,8 @@ struct SnapStore::Impl {
   std::optional<Error> failed;
   std::uint64_t first_writes = 0;
   std::uint64_t batches = 0;
-  // What the next checkpoint writes besides recent entries and the newest change map; by the last count, and what came since.
+  // What the next checkpoint writes besides recent entries and the newest change map; by the last
+  // count, and what came since.
   std::uint64_t manifest_bytes = 0;
   std::uint64_t dirty_map_blocks = 0;
 
@@ -76,7 +78,7 @@ struct SnapStore::Impl {
   // ---- commit.cc ----
   // One record, durable with the slot writes before it is applied. `spare_records` must still fit
   // behind it.
-  Status commit(std::vector<Operation> operations, std::vector<IoRequest> slot_writes,
+  Status commit(const std::vector<Operation>& operations, std::vector<IoRequest> slot_writes,
                 unsigned spare_records);
   Status commit(Operation operation, unsigned spare_records = kSpareRecords);
   // Runs and flushes; once more if that fails; then the store has failed (S10).

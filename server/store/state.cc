@@ -49,6 +49,11 @@ const Boundary* State::find(Epoch epoch) const {
   return const_cast<State*>(this)->find(epoch);
 }
 
+const Boundary* State::find(const std::string& tag) const {
+  const auto found = epoch_of_tag_.find(tag);
+  return found == epoch_of_tag_.end() ? nullptr : find(Epoch{found->second});
+}
+
 Boundary* State::newest() {
   return boundaries.empty() ? nullptr : &boundaries.rbegin()->second;
 }
@@ -64,8 +69,11 @@ Result<Boundary*> State::find_live(Epoch epoch) {
 
 void State::rebuild_derived() {
   live_ = LiveIndex();
-  for (const auto& [epoch, boundary] : boundaries)
+  epoch_of_tag_.clear();
+  for (const auto& [epoch, boundary] : boundaries) {
+    epoch_of_tag_[boundary.tag] = epoch;
     if (boundary.table) live_.add({epoch}, *boundary.table);
+  }
   count_recent();
 }
 
@@ -146,6 +154,7 @@ Status State::apply_one(const CreateOp& op, Freed&) {
   }
   const auto [at, is_new] = boundaries.emplace(op.epoch.value, std::move(boundary));
   DD_CHECK(is_new);
+  epoch_of_tag_[op.boundary.tag] = op.epoch.value;
   if (at->second.table) live_.add(op.epoch, *at->second.table);
   next_epoch = op.epoch.value + 1;
   last_created = op.epoch;
@@ -228,6 +237,7 @@ Status State::apply_one(const RemoveOp& op, Freed& freed) {
         op.keep == SnapStore::Keep::kBookmark ? BoundaryKind::kBookmark : BoundaryKind::kDropped;
     removed->is_map_dirty = true;
   } else {
+    epoch_of_tag_.erase(removed->tag);
     boundaries.erase(op.epoch.value);
   }
   count_recent();

@@ -13,6 +13,7 @@
 #include <optional>
 #include <roaring/roaring.hh>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "server/store/blob.h"
@@ -64,6 +65,7 @@ class State {
 
   Boundary* find(Epoch epoch);
   const Boundary* find(Epoch epoch) const;
+  const Boundary* find(const std::string& tag) const;
   Boundary* newest();
   const Boundary* newest() const;
   Epoch newest_live() const { return live_.newest(); }
@@ -101,6 +103,7 @@ class State {
   void count_recent();
 
   LiveIndex live_;
+  std::unordered_map<std::string, std::uint64_t> epoch_of_tag_;
   std::size_t recent_entries_ = 0;
 };
 

@@ -85,7 +85,8 @@ void encode(const Superblock& host, std::span<std::byte> block) {
 Result<Superblock> decode(std::span<const std::byte> block, StoreRole role) {
   SuperblockDisk disk;
   std::memcpy(&disk, block.data(), sizeof disk);
-  if (disk.magic != kMagic) return fail(ErrorCode::kNotInitialized, "no snapstore here");
+  if (disk.magic != kMagic)
+    return fail(ErrorCode::kNotInitialized, "no snapstore here; 'ddsnap initialize' makes one");
   if (disk.version.get() != kStoreVersion)
     return fail(ErrorCode::kVersion, fmt::format("a snapstore of version {}; this program knows {}",
                                                  disk.version.get(), kStoreVersion));
@@ -125,7 +126,7 @@ Result<Superblock> decode(std::span<const std::byte> block, StoreRole role) {
 Result<Superblock> read_copy(BlockDevice& device, int copy, StoreRole role) {
   AlignedBuffer block(kSuperblockBytes);
   if (kSuperblockOffsets[copy] + kSuperblockBytes > device.size_bytes())
-    return fail(ErrorCode::kNotInitialized, "no snapstore here");
+    return fail(ErrorCode::kNotInitialized, "no snapstore here; 'ddsnap initialize' makes one");
   DD_TRY(device.read_at(kSuperblockOffsets[copy], block.span()));
   return decode(block.span(), role);
 }
@@ -142,6 +143,7 @@ Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role) {
     if (!copies[other])
       result.finding = fmt::format("{}: superblock copy {} cannot be used ({}); copy {} can",
                                    device.name(), other, copies[other].error().message(), i);
+    if (!copies[other] || copies[other]->sequence != copies[i]->sequence) result.stale_copy = other;
     return result;
   }
   // Neither is good. One that is damaged says more than one that is missing.
@@ -150,13 +152,15 @@ Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role) {
   return with_context(device.name(), first.code == ErrorCode::kNotInitialized ? second : first);
 }
 
-Status write_superblock(BlockDevice& device, const Superblock& superblock) {
+Status write_superblock_copy(BlockDevice& device, const Superblock& superblock, int copy) {
   AlignedBuffer block(kSuperblockBytes);
   encode(superblock, block.span());
-  for (const std::uint64_t offset_bytes : kSuperblockOffsets) {
-    DD_TRY(device.write_at(offset_bytes, block.span()));
-    DD_TRY(device.flush());
-  }
+  DD_TRY(device.write_at(kSuperblockOffsets[copy], block.span()));
+  return device.flush();
+}
+
+Status write_superblock(BlockDevice& device, const Superblock& superblock) {
+  for (const int copy : {0, 1}) DD_TRY(write_superblock_copy(device, superblock, copy));
   return {};
 }
 

@@ -37,11 +37,14 @@ struct Superblock {
 struct SuperblockRead {
   Superblock superblock;
   std::optional<std::string> finding;  // a copy that was damaged while the other was good
+  std::optional<int> stale_copy;       // a copy that is not this superblock: damaged or older
 };
 
 Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role);
-// Writes and flushes copy 0, then copy 1.
+// Writes and flushes copy 0, then copy 1. Requires: both copies are the predecessor; else the write
+// of copy 0 could leave one whose manifest is gone as the only good one.
 Status write_superblock(BlockDevice& device, const Superblock& superblock);
+Status write_superblock_copy(BlockDevice& device, const Superblock& superblock, int copy);
 // Whether either copy's place carries the magic, of whatever version.
 Result<bool> has_superblock_magic(BlockDevice& device);
 

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which chunks an origin target may write: the bitmap that makes a granted chunk cost no message
+ * (T1).
+ *
+ * Shape     Pages of bits, made when first granted into and kept; clearing ages all of them at once
+ *           by a generation number, so that a barrier costs the same at every size of volume.
+ * Threads   ddsnap_granted() takes no lock and may run beside anything. Only the link thread grants
+ *           and clears. The caller counts its write in flight before it looks here, with a full
+ *           barrier between; ddsnap_grants_clear() ends with one, before the count is looked at
+ *           (T2): one of the two sees the other.
+ */
+#include <linux/bitops.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "dm-ddsnap.h"
+
+#define PAGE_CHUNKS ((u32)((PAGE_SIZE - sizeof(u64)) * BITS_PER_BYTE))
+
+struct ddsnap_grant_page {
+	u64 generation; /* bits of another one than the map's do not count */
+	unsigned long bits[BITS_TO_LONGS((PAGE_SIZE - sizeof(u64)) * BITS_PER_BYTE)];
+};
+
+int ddsnap_grants_init(struct ddsnap_grants *grants, u64 chunk_count)
+{
+	BUILD_BUG_ON(sizeof(struct ddsnap_grant_page) != PAGE_SIZE);
+	grants->chunk_count = chunk_count;
+	grants->generation = 1;
+	grants->page_count = DIV_ROUND_UP_ULL(chunk_count, PAGE_CHUNKS);
+	grants->pages = kvcalloc(grants->page_count, sizeof(*grants->pages), GFP_KERNEL);
+	return grants->pages ? 0 : -ENOMEM;
+}
+
+void ddsnap_grants_exit(struct ddsnap_grants *grants)
+{
+	u32 i;
+
+	for (i = 0; grants->pages && i < grants->page_count; i++)
+		free_page((unsigned long)grants->pages[i]);
+	kvfree(grants->pages);
+}
+
+static bool is_granted(const struct ddsnap_grants *grants, u32 chunk)
+{
+	const struct ddsnap_grant_page *page;
+
+	if (chunk >= grants->chunk_count)
+		return false;
+	/* Pairs with the release in current_page(): an empty page, whole. */
+	page = smp_load_acquire(&grants->pages[chunk / PAGE_CHUNKS]);
+	if (!page)
+		return false;
+	/* Pairs with the release in current_page(): the bits are this generation's, or younger. */
+	if (smp_load_acquire(&page->generation) != READ_ONCE(grants->generation))
+		return false;
+	return test_bit(chunk % PAGE_CHUNKS, page->bits);
+}
+
+bool ddsnap_granted(const struct ddsnap_grants *grants, u32 first, u32 count)
+{
+	while (count--)
+		if (!is_granted(grants, first++))
+			return false;
+	return true;
+}
+
+u32 ddsnap_granted_run(const struct ddsnap_grants *grants, u32 first, u32 max, bool *granted)
+{
+	u32 count = 1;
+
+	*granted = is_granted(grants, first);
+	while (count < max && is_granted(grants, first + count) == *granted)
+		count++;
+	return count;
+}
+
+static struct ddsnap_grant_page *current_page(struct ddsnap_grants *grants, u32 chunk)
+{
+	struct ddsnap_grant_page **place = &grants->pages[chunk / PAGE_CHUNKS];
+	struct ddsnap_grant_page *page = *place;
+
+	if (!page) {
+		/* One page, of the write-out path: worth waiting for. */
+		page = (void *)get_zeroed_page(GFP_NOIO | __GFP_NOFAIL);
+		/* Pairs with the acquire in is_granted(). */
+		smp_store_release(place, page);
+	}
+	if (page->generation != grants->generation) {
+		memset(page->bits, 0, sizeof(page->bits));
+		/* Emptied before it counts again; a reader meanwhile finds the old generation. */
+		smp_store_release(&page->generation, grants->generation);
+	}
+	return page;
+}
+
+/* May sleep. Chunks beyond the volume are passed over: a server may grant more than was asked. */
+void ddsnap_grant(struct ddsnap_grants *grants, u32 first, u32 count)
+{
+	u64 end = min_t(u64, (u64)first + count, grants->chunk_count);
+	u64 chunk;
+
+	for (chunk = first; chunk < end; chunk++)
+		set_bit((u32)chunk % PAGE_CHUNKS, current_page(grants, chunk)->bits);
+}
+
+void ddsnap_grants_clear(struct ddsnap_grants *grants)
+{
+	WRITE_ONCE(grants->generation, grants->generation + 1);
+	smp_mb(); /* before the count of writes in flight is looked at (T2) */
+}

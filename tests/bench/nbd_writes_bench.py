@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""What writes through the nbdkit plugin cost, beside what they could cost at best, in one run.
+
+Granted writes (random 4 KiB, depth 64) are set against nbdkit's own file plugin on a like file, in turns. First writes (16 KiB chunks, depth
+64) are set against the bound that the same disk's raw rates leave: each first write is one chunk read from the origin and one chunk written to
+the snapstore under an fdatasync per 64, so 1 / (1/read + 1/write). Prints medians and ratios. The original server made 2,600 first writes a
+second (closed loop, 16 KiB chunks, no flush at all).
+
+usage: nbd_writes_bench.py BUILD
+"""
+
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+os.environ["DDSNAP_BUILD"] = sys.argv[1] if len(sys.argv) > 1 else "build"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from stand import PLUGIN, Stand, need  # noqa: E402
+
+ORIGIN_BYTES = 512 << 20
+STORE_BYTES = 1 << 30
+ORIGINAL_FIRST_WRITES = 2600
+ROUNDS = 5
+THREADS = 64  # of nbdkit: one for each write in flight
+WRITE_IOPS, READ_IOPS = 48, 7  # fields of fio's terse format, version 3
+
+
+def fio(field, *options):
+    out = subprocess.run(
+        ["fio", "--name=bench", "--iodepth=64", "--randrepeat=0", "--norandommap", "--output-format=terse",
+         "--terse-version=3", *options], check=True, stdout=subprocess.PIPE).stdout.decode()
+    line = next(line for line in out.splitlines() if line.count(";") > 50)
+    return float(line.split(";")[field])
+
+
+def over_nbd(socket, *options):
+    return fio(WRITE_IOPS, "--ioengine=nbd", f"--uri=nbd+unix:///?socket={socket}", f"--size={ORIGIN_BYTES}", *options)
+
+
+def fill(path, size_bytes):
+    with open(path, "wb") as file:
+        for _ in range(size_bytes >> 20):
+            file.write(os.urandom(1 << 20))
+
+
+def start_file_plugin(stand, path):
+    socket = stand.path("file-nbd")
+    pid = stand.path("file.pid")
+    stand.start("file-nbdkit", ["nbdkit", "-f", "-t", str(THREADS), "-U", socket, "-P", pid, "file", path],
+                lambda: os.path.exists(pid))
+    return socket
+
+
+def granted_writes(stand, other):
+    options = ("--rw=randwrite", "--bs=4k", "--time_based", "--runtime=3")
+    over_nbd(stand.nbd, *options)
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        theirs.append(over_nbd(other, *options))
+        ours.append(over_nbd(stand.nbd, *options))
+    ratios = [a / b for a, b in zip(ours, theirs)]
+    print(f"granted random 4K writes   {statistics.median(ours):9,.0f}/s   nbdkit file plugin {statistics.median(theirs):9,.0f}/s"
+          f"   ratio {statistics.median(ratios):.2f} (goal 0.90)")
+
+
+def raw_bound(stand):
+    read = fio(READ_IOPS, "--ioengine=io_uring", f"--filename={stand.origin}", "--rw=randread", "--bs=16k",
+               f"--size={ORIGIN_BYTES}", "--io_size=256m")
+    spare = stand.path("raw-store")
+    subprocess.run(["fallocate", "-l", str(STORE_BYTES), spare], check=True)
+    write = fio(WRITE_IOPS, "--ioengine=io_uring", f"--filename={spare}", "--rw=write", "--bs=16k", "--iodepth_batch=64",
+                "--iodepth_batch_complete_min=64", "--fdatasync=64", f"--size={STORE_BYTES}", "--io_size=256m")
+    os.unlink(spare)
+    return read, write, 1 / (1 / read + 1 / write)
+
+
+def first_writes(stand):
+    ours, ratios = [], []
+    for round_number in range(ROUNDS):
+        read, write, bound = raw_bound(stand)
+        stand.create(f"round-{round_number}")
+        before = stand.status()
+        rate = over_nbd(stand.nbd, "--rw=randwrite", "--bs=16k", "--io_size=192m")
+        after = stand.status()
+        first = after["first_writes"] - before["first_writes"]
+        share = first / ((192 << 20) / (16 << 10))  # the rest hit chunks that were granted already
+        ours.append(rate * share)
+        ratios.append(rate * share / bound)
+        print(f"  round {round_number}: raw read {read:9,.0f}/s, raw write+flush {write:9,.0f}/s, bound {bound:9,.0f}/s, "
+              f"first writes {rate * share:9,.0f}/s, {first / max(1, after['batches'] - before['batches']):.0f} a batch")
+        stand.ddsnap("delete", stand.server, f"round-{round_number}")
+    print(f"first writes (16K chunks)  {statistics.median(ours):9,.0f}/s   of the raw bound: ratio {statistics.median(ratios):.2f} "
+          f"(goal 0.60)   of the original's {ORIGINAL_FIRST_WRITES:,}/s: {statistics.median(ours) / ORIGINAL_FIRST_WRITES:.1f} times (goal 10)")
+
+
+def main():
+    need("fio", "nbdkit", "fallocate")
+    stand = Stand(ORIGIN_BYTES, STORE_BYTES)
+    try:
+        fill(stand.origin, ORIGIN_BYTES)
+        other = stand.path("like-origin")
+        fill(other, ORIGIN_BYTES)
+        stand.start_agent()
+        stand.start_server()
+        stand.start_nbdkit("-t", str(THREADS))
+        print(f"plugin {PLUGIN.name}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+        granted_writes(stand, start_file_plugin(stand, other))
+        first_writes(stand)
+    finally:
+        stand.close()
+
+
+if __name__ == "__main__":
+    main()

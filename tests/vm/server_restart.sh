@@ -1,0 +1,45 @@
+# Shows that the server, killed -9 and started again under load, is a pause: fio sees no error, a snapshot no
+# wrong byte, and the agent may go as well.
+# disks: 64M 256M
+# timeout: 500
+. /lib.sh
+origin=/dev/vda store=/dev/vdb
+rounds=${ROUNDS:-12}
+
+dd if=/dev/urandom of=$origin bs=1M count=64 2>/dev/null
+ddsnap initialize -y $store $origin
+start_agent
+start_server $store $origin
+map vol $store $origin origin
+before=$(hash_direct /dev/mapper/vol)
+ddsnap create $server 0
+map snap $store $origin 0
+
+fio --name=load --thread --filename=/dev/mapper/vol --direct=1 --ioengine=libaio --iodepth=8 --rw=randwrite \
+  --bsrange=4k-64k --size=64M --io_size=1G --time_based --runtime=1000 --verify=crc32c --verify_fatal=1 \
+  --verify_backlog=64 --randseed=11 --rate=2M --eta=never >/tmp/fio.out 2>&1 &
+fio=$!
+round=0
+while [ $round -lt $rounds ]; do
+  round=$((round + 1))
+  usleep $((200000 + round * 37000))
+  kill -9 "$(cat /tmp/server.pid)"
+  if [ $((round % 3)) = 0 ]; then
+    kill -9 "$(cat /tmp/agent.pid)"
+    usleep 300000
+    start_agent
+  fi
+  start_server $store $origin || die "the server did not come back in round $round"
+  kill -0 $fio || { cat /tmp/fio.out; die "fio ended in round $round"; }
+  if [ $((round % 4)) = 0 ]; then
+    wait_for 60 ddsnap create $server r$round || die "no snapshot in round $round"
+    same "$(hash_direct /dev/mapper/snap)" "$before" "snapshot 0 in round $round"
+  fi
+done
+dmsetup message vol 0 stats
+dmsetup message snap 0 stats
+kill -INT $fio
+wait $fio || { cat /tmp/fio.out; die "fio failed"; }
+grep -E 'err=|WRITE' /tmp/fio.out
+same "$(hash_direct /dev/mapper/snap)" "$before" "snapshot 0"
+dmsetup remove_all

@@ -1,0 +1,48 @@
+# Shows that the module loads, that the origin target passes reads and granted writes through, that a snapshot
+# stays as it was, and that a granted chunk costs no further question.
+# disks: 32M 64M
+# timeout: 120
+. /lib.sh
+origin=/dev/vda store=/dev/vdb
+
+dd if=/dev/urandom of=$origin bs=1M count=32 2>/dev/null
+before=$(hash_of $origin)
+ddsnap initialize -y $store $origin
+start_agent
+start_server $store $origin
+map vol $store $origin origin
+same "$(hash_direct /dev/mapper/vol)" "$before" "the origin through its target"
+say "write without a snapshot"
+dd if=/dev/urandom of=/dev/mapper/vol bs=64k seek=3 count=20 oflag=direct conv=fsync 2>/dev/null
+before=$(hash_direct $origin)
+same "$(hash_direct /dev/mapper/vol)" "$before" "the origin after a write"
+dmsetup message vol 0 stats
+
+say "snapshot 0"
+ddsnap create $server 0
+map snap0 $store $origin 0
+same "$(hash_direct /dev/mapper/snap0)" "$before" "snapshot 0 at birth"
+dd if=/dev/urandom of=/dev/mapper/vol bs=4k seek=100 count=1000 oflag=direct 2>/dev/null
+asked=$(stat_of vol questions)
+dd if=/dev/urandom of=/dev/mapper/vol bs=4k seek=100 count=1000 oflag=direct 2>/dev/null
+same "$(stat_of vol questions)" "$asked" "questions for granted chunks"
+same "$(hash_direct /dev/mapper/snap0)" "$before" "snapshot 0 after writes"
+[ "$(hash_direct /dev/mapper/vol)" != "$before" ] || die "the origin did not change"
+ddsnap list $server
+dmsetup status
+dmsetup table
+
+say "write to the snapshot"
+dd if=/dev/urandom of=/tmp/patch bs=1k count=100 2>/dev/null
+dd if=/dev/mapper/snap0 of=/tmp/copy bs=1M 2>/dev/null
+now=$(hash_direct /dev/mapper/vol)
+dd if=/tmp/patch of=/dev/mapper/snap0 bs=1k seek=777 conv=fsync 2>/dev/null
+dd if=/tmp/patch of=/tmp/copy bs=1k seek=777 conv=notrunc 2>/dev/null
+same "$(hash_direct /dev/mapper/snap0)" "$(hash_of /tmp/copy)" "the written snapshot"
+same "$(hash_direct /dev/mapper/vol)" "$now" "the origin under a written snapshot"
+
+say "remove"
+dmsetup remove snap0
+dmsetup remove vol
+ddsnap status $server
+kill "$(cat /tmp/server.pid)" "$(cat /tmp/agent.pid)"
