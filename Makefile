@@ -3,18 +3,27 @@
 #   make            build                       make lint      format, include arrows, clang-tidy, scripts
 #   make demo       the whole path, once        make fmt       format in place
 #   make test       all tests, plain, then under ASan+UBSan and TSan
+#   make sim        crashes at every write and flush, SIM_SEEDS=FIRST-LAST of them
 #   make bench      benchmarks, printed         make install   to $(DESTDIR)$(PREFIX)
+#   make kernel     the dm-ddsnap module        make test-vm   its tests in QEMU, on both kernels
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build
 JOBS ?= $(shell nproc)
+# The kernel that the module is for, and those that it is tested on.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+VM_KERNELS ?= 6.1 6.12
 
 CONFIGURE = cmake -S . -G Ninja -DCMAKE_INSTALL_PREFIX=$(PREFIX) -B
+# The sanitizers' builds are clang's where it is there: a third of the time, and a second compiler's
+# opinion of the source.
+SANITIZE_CXX := $(or $(shell command -v clang++-19),c++)
 CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS) --test-dir
 # ThreadSanitizer of GCC 12 wants addresses where a kernel with much randomisation may not put them.
 FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: all build deps demo test test-plain test-asan test-tsan lint fmt bench install clean
+.PHONY: all build deps demo test test-plain test-asan test-tsan sim lint fmt bench install clean
+.PHONY: kernel kernel-install test-vm dd-init dd-agent dd-server origin devspam
 
 all: build
 
@@ -27,9 +36,9 @@ build: $(BUILD)/build.ninja
 $(BUILD)/build.ninja:
 	$(CONFIGURE) $(BUILD) -DCMAKE_BUILD_TYPE=RelWithDebInfo
 build-asan/build.ninja:
-	$(CONFIGURE) build-asan -DCMAKE_BUILD_TYPE=Sanitize -DDDSNAP_SANITIZE=address,undefined
+	$(CONFIGURE) build-asan -DCMAKE_BUILD_TYPE=Sanitize -DCMAKE_CXX_COMPILER=$(SANITIZE_CXX) -DDDSNAP_SANITIZE=address,undefined
 build-tsan/build.ninja:
-	$(CONFIGURE) build-tsan -DCMAKE_BUILD_TYPE=Sanitize -DDDSNAP_SANITIZE=thread
+	$(CONFIGURE) build-tsan -DCMAKE_BUILD_TYPE=Sanitize -DCMAKE_CXX_COMPILER=$(SANITIZE_CXX) -DDDSNAP_SANITIZE=thread
 
 demo: deps
 	$(MAKE) build
@@ -51,6 +60,11 @@ test-tsan: build-tsan/build.ninja
 	ninja -C build-tsan -j$(JOBS) threaded_tests
 	$(FIXED_ADDRESSES) $(CTEST) build-tsan -L threaded
 
+# The long form of tests/sim: other seeds, and more of them, than `make test` runs.
+SIM_SEEDS ?= 1000-1999
+sim: build
+	DDSNAP_SIM_SEEDS=$(SIM_SEEDS) ctest --verbose --no-tests=error -L sim --test-dir $(BUILD) --timeout 86400
+
 lint:
 	@scripts/install-deps --lint
 	@test -f $(BUILD)/build.ninja || $(MAKE) $(BUILD)/build.ninja
@@ -68,6 +82,47 @@ install:
 	$(CONFIGURE) $(BUILD)
 	ninja -C $(BUILD) -j$(JOBS) ddsnap nbdkit-ddsnap-plugin
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD)
+
+# Built in a copy, so that the module of one kernel never stands in the way of another's.
+kernel:
+	mkdir -p $(BUILD)/kernel
+	cp -pru kernel-patches/dm-ddsnap kernel-patches/uapi $(BUILD)/kernel/
+	$(MAKE) -C $(KDIR) M=$(abspath $(BUILD))/kernel/dm-ddsnap modules
+
+kernel-install: kernel
+	$(MAKE) -C $(KDIR) M=$(abspath $(BUILD))/kernel/dm-ddsnap modules_install
+
+test-vm: build
+	@scripts/install-deps --vm
+	@failed=; for kernel in $(VM_KERNELS); do for test in $(filter-out %/lib.sh,$(wildcard tests/vm/*.sh)); do \
+	  tests/vm/run -k $$kernel -b $(BUILD) $$test || failed="$$failed $$kernel:$$(basename $$test .sh)"; done; done; \
+	  [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
+
+# The convenience of the README of 2006, as root: two block devices of your own, each step in its turn.
+#   make dd-init origindev=/dev/sdb snapstoredev=/dev/sdc; make dd-agent; make dd-server; make origin
+control = /tmp/control
+server = /tmp/server
+
+dd-init: build
+	@test -b "$(origindev)" && test -b "$(snapstoredev)" || { echo "name origindev= and snapstoredev=" >&2; exit 2; }
+	ln -sf $(origindev) /dev/test-origin
+	ln -sf $(snapstoredev) /dev/test-snapstore
+	modprobe dm-ddsnap
+	$(BUILD)/bin/ddsnap initialize /dev/test-snapstore /dev/test-origin
+
+dd-agent:
+	$(BUILD)/bin/ddsnap agent -f $(control)
+
+dd-server:
+	$(BUILD)/bin/ddsnap server -f /dev/test-snapstore /dev/test-origin $(control) $(server)
+
+origin:
+	echo "0 $$(blockdev --getsz /dev/test-origin) ddsnap /dev/test-snapstore /dev/test-origin $(control) -1" | \
+	  dmsetup create vol
+
+devspam:
+	mkdir -p $(BUILD)/bin
+	$(CXX) -std=c++23 -O2 -o $(BUILD)/bin/devspam tests/vm/devspam.cc
 
 clean:
 	rm -rf build build-asan build-tsan

@@ -85,8 +85,8 @@ Status check_overwrite(const Options& options, const OpenDevices& devices) {
                           options.snapstore));
 }
 
-// A file with holes would run out of room in the middle of a copy-out (S9). That an empty one is too
-// small is for the store to say.
+// A file with holes would run out of room in the middle of a copy-out (S9). That an empty one is
+// too small is for the store to say.
 Status reserve_room(const FileDevice& device) {
   if (device.is_block_device() || device.size_bytes() == 0) return {};
   const int failed =

@@ -90,85 +90,13 @@ struct snapshot {
 	struct pending_ack acks[DDSNAP_MAX_PENDING_ACKS];
 	u32 ack_count;
 
-	struct xarray cache[2]; /* at most half of the limit in each */
-	u32 young; /* index of the younger half */
-	u32 young_count;
+	struct ddsnap_slots slots;
 
 	/* for people */
 	atomic64_t bios_done;
 	atomic64_t again;
 	u64 questions_sent;
 };
-
-/* ---- the cache (T6) ---- */
-
-/*
- * What is used moves to the young half; when that is full it becomes the old one, and the old one
- * is forgotten. "Origin" is never remembered: it is true at one instant only.
- */
-static struct xarray *__young(struct snapshot *snapshot)
-{
-	return &snapshot->cache[snapshot->young];
-}
-
-static struct xarray *__old(struct snapshot *snapshot)
-{
-	return &snapshot->cache[!snapshot->young];
-}
-
-static void __remember(struct snapshot *snapshot, u32 chunk, u32 slot, u8 place)
-{
-	void *entry = xa_mk_value((unsigned long)slot << 3 | place);
-	void *older;
-
-	if (place != DDSNAP_AT_SLOT && place != DDSNAP_AT_ZERO && place != DDSNAP_AT_PRIVATE)
-		return;
-	if (snapshot->young_count >= DDSNAP_MAX_CACHED_SLOTS / 2) {
-		xa_destroy(__old(snapshot));
-		snapshot->young = !snapshot->young;
-		snapshot->young_count = 0;
-	}
-	xa_erase(__old(snapshot), chunk);
-	older = xa_store(__young(snapshot), chunk, entry, GFP_NOWAIT | __GFP_NOWARN);
-	if (xa_is_err(older))
-		xa_erase(__young(snapshot), chunk); /* no memory: nothing is remembered */
-	else if (!older)
-		snapshot->young_count++;
-}
-
-static void __recall(struct snapshot *snapshot, u32 chunk, struct located *located)
-{
-	void *entry = xa_load(__young(snapshot), chunk);
-	bool is_young = entry;
-
-	memset(located, 0, sizeof(*located));
-	if (!entry)
-		entry = xa_load(__old(snapshot), chunk);
-	if (!entry)
-		return;
-	located->slot = xa_to_value(entry) >> 3;
-	located->place = xa_to_value(entry) & 7;
-	if (!is_young)
-		__remember(snapshot, chunk, located->slot, located->place);
-}
-
-static void __forget(struct snapshot *snapshot, u32 first, u32 count)
-{
-	unsigned long chunk, last = (unsigned long)first + count - 1;
-	void *entry;
-	u32 half;
-
-	for (half = 0; half < ARRAY_SIZE(snapshot->cache); half++)
-		xa_for_each_range(&snapshot->cache[half], chunk, entry, first, last)
-			xa_erase(&snapshot->cache[half], chunk);
-}
-
-static void __forget_all(struct snapshot *snapshot)
-{
-	xa_destroy(&snapshot->cache[0]);
-	xa_destroy(&snapshot->cache[1]);
-	snapshot->young_count = 0;
-}
 
 /* ---- waiting, and its exits (T3) ---- */
 
@@ -466,6 +394,12 @@ static int judge(const struct snapshot *snapshot, const struct attempt *attempt,
 	return 0;
 }
 
+static void __recall(struct snapshot *snapshot, u32 chunk, struct located *located)
+{
+	memset(located, 0, sizeof(*located));
+	located->place = ddsnap_slots_find(&snapshot->slots, chunk, &located->slot);
+}
+
 static void recall(struct snapshot *snapshot, struct attempt *attempt)
 {
 	u32 i;
@@ -642,7 +576,7 @@ static void on_lost(void *context)
 	spin_lock_irq(&snapshot->lock);
 	snapshot->is_up = false;
 	snapshot->ack_count = 0;
-	__forget_all(snapshot);
+	ddsnap_slots_clear(&snapshot->slots);
 	__end_questions(snapshot, -ENOTCONN);
 	spin_unlock_irq(&snapshot->lock);
 	wake_up_all(&snapshot->changed);
@@ -655,7 +589,7 @@ static void on_refused(void *context)
 
 	spin_lock_irq(&snapshot->lock);
 	snapshot->is_refused = true;
-	__forget_all(snapshot);
+	ddsnap_slots_clear(&snapshot->slots);
 	__end_questions(snapshot, -EIO);
 	spin_unlock_irq(&snapshot->lock);
 	wake_up_all(&snapshot->changed);
@@ -689,8 +623,9 @@ static int on_invalidate(struct snapshot *snapshot, const struct ddsnap_barrier 
 	spin_lock_irq(&snapshot->lock);
 	for (i = 0; i < count; i++)
 		if (body->range[i].count)
-			__forget(snapshot, le32_to_cpu(body->range[i].first),
-				 le32_to_cpu(body->range[i].count));
+			ddsnap_slots_forget(&snapshot->slots,
+					    le32_to_cpu(body->range[i].first),
+					    le32_to_cpu(body->range[i].count));
 	err = __owe_ack(snapshot, le64_to_cpu(body->number));
 	spin_unlock_irq(&snapshot->lock);
 	queue_work(snapshot->sender, &snapshot->send_work);
@@ -718,7 +653,7 @@ static int __take_entry(struct snapshot *snapshot, struct attempt *attempt,
 	if (place < DDSNAP_AT_ORIGIN || place > DDSNAP_AT_NOWHERE || result > MAX_ERRNO ||
 	    is_nowhere == !result)
 		return -EPROTO;
-	__remember(snapshot, chunk, slot, place);
+	ddsnap_slots_remember(&snapshot->slots, chunk, slot, place);
 	if (!attempt) /* given up meanwhile */
 		return 0;
 	if (chunk < attempt->first || chunk - attempt->first >= attempt->count)
@@ -839,7 +774,7 @@ static void free_snapshot(struct snapshot *snapshot)
 		destroy_workqueue(snapshot->workers);
 	if (snapshot->sender)
 		destroy_workqueue(snapshot->sender);
-	__forget_all(snapshot);
+	ddsnap_slots_clear(&snapshot->slots);
 	mempool_exit(&snapshot->attempts);
 	bioset_exit(&snapshot->bios);
 	kfree(snapshot);
@@ -868,8 +803,7 @@ static int snapshot_create(struct ddsnap_target *target, const struct ddsnap_wel
 	INIT_LIST_HEAD(&snapshot->tickets);
 	INIT_WORK(&snapshot->send_work, send_due);
 	INIT_DELAYED_WORK(&snapshot->patience, lose_patience);
-	xa_init(&snapshot->cache[0]);
-	xa_init(&snapshot->cache[1]);
+	ddsnap_slots_init(&snapshot->slots);
 	snapshot->workers = alloc_workqueue("ddsnap-snapshot", WQ_MEM_RECLAIM | WQ_UNBOUND,
 					    DDSNAP_MAX_SNAPSHOT_WORKERS);
 	snapshot->sender = alloc_ordered_workqueue("ddsnap-acks", WQ_MEM_RECLAIM);
@@ -900,8 +834,8 @@ static int snapshot_describe(struct ddsnap_target *target, char *buffer, unsigne
 	return scnprintf(buffer, bytes,
 			 "served %lld again %lld questions %llu cached %u orders %llu",
 			 atomic64_read(&snapshot->bios_done), atomic64_read(&snapshot->again),
-			 READ_ONCE(snapshot->questions_sent), READ_ONCE(snapshot->young_count),
-			 READ_ONCE(snapshot->orders));
+			 READ_ONCE(snapshot->questions_sent),
+			 READ_ONCE(snapshot->slots.young_count), READ_ONCE(snapshot->orders));
 }
 
 const struct ddsnap_role_ops ddsnap_snapshot_role = {

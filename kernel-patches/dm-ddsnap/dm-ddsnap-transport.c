@@ -14,7 +14,6 @@
  * Memory    No allocation on the line may start I/O: the socket's own are GFP_NOIO, the thread is
  *           marked so. Frames are received into one buffer and sent from where they lie.
  */
-#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -23,14 +22,11 @@
 #include <linux/slab.h>
 #include <linux/uuid.h>
 #include <net/net_namespace.h>
-#include <net/sock.h>
 
-#include "compat.h"
 #include "dm-ddsnap.h"
 
 #define DETACH_REQUEST (~0ULL) /* the targets count their requests from 1 */
 #define HELLO_REQUEST (~0ULL - 1)
-#define MAX_BODY_BYTES (DDSNAP_MAX_MESSAGE_BYTES - sizeof(struct ddsnap_header))
 
 struct ddsnap_link {
 	u32 role;
@@ -66,110 +62,7 @@ struct ddsnap_link {
 	bool is_detached;
 };
 
-/* ---- sockets ---- */
-
-static int fill_address(struct sockaddr_un *to, const char *address)
-{
-	size_t length = strlen(address);
-
-	memset(to, 0, sizeof(*to));
-	to->sun_family = AF_UNIX;
-	memcpy(to->sun_path, address, length);
-	if (address[0] != '@')
-		return offsetof(struct sockaddr_un, sun_path) + length + 1;
-	to->sun_path[0] = 0;
-	return offsetof(struct sockaddr_un, sun_path) + length;
-}
-
-/* Anybody may bind an abstract name, so the peer's user is asked for: root, or none of ours. */
-static bool is_peer_root(struct sock *sk)
-{
-	bool is_root;
-
-	spin_lock(&sk->sk_peer_lock);
-	is_root = sk->sk_peer_cred && uid_eq(sk->sk_peer_cred->euid, GLOBAL_ROOT_UID);
-	spin_unlock(&sk->sk_peer_lock);
-	return is_root;
-}
-
-static int open_socket(struct ddsnap_link *link, const char *address, struct socket **result)
-{
-	struct sockaddr_un to;
-	struct socket *sock;
-	int length = fill_address(&to, address);
-	int err;
-
-	err = sock_create_kern(link->net, AF_UNIX, SOCK_STREAM, 0, &sock);
-	if (err)
-		return err;
-	sock->sk->sk_allocation = GFP_NOIO;
-	sock_set_sndtimeo(sock->sk, DDSNAP_SEND_PATIENCE_S);
-	err = kernel_connect(sock, (struct sockaddr_unsized *)&to, length, 0);
-	if (!err && !is_peer_root(sock->sk))
-		err = -EPERM;
-	if (err) {
-		sock_release(sock);
-		return err;
-	}
-	*result = sock;
-	return 0;
-}
-
-static void set_patience(struct socket *sock, long jiffies_each)
-{
-	WRITE_ONCE(sock->sk->sk_rcvtimeo, jiffies_each);
-}
-
-static int send_frame(struct socket *sock, u16 type, u64 request_id, const void *body, u32 bytes)
-{
-	struct ddsnap_header header = {
-		.magic = cpu_to_le32(DDSNAP_MAGIC),
-		.version = cpu_to_le16(DDSNAP_PROTOCOL_VERSION),
-		.type = cpu_to_le16(type),
-		.body_bytes = cpu_to_le32(bytes),
-		.request_id = cpu_to_le64(request_id),
-	};
-	struct kvec pieces[] = {
-		{ .iov_base = &header, .iov_len = sizeof(header) },
-		{ .iov_base = (void *)body, .iov_len = bytes },
-	};
-	struct msghdr message = { .msg_flags = MSG_NOSIGNAL };
-	int sent;
-
-	sent = kernel_sendmsg(sock, &message, pieces, bytes ? 2 : 1, sizeof(header) + bytes);
-	if (sent == sizeof(header) + bytes)
-		return 0;
-	return sent < 0 ? sent : -EIO;
-}
-
-static int receive_bytes(struct socket *sock, void *into, size_t bytes)
-{
-	struct kvec piece = { .iov_base = into, .iov_len = bytes };
-	struct msghdr message = {};
-	int got;
-
-	if (!bytes)
-		return 0;
-	got = kernel_recvmsg(sock, &message, &piece, 1, bytes, MSG_WAITALL);
-	if (got == bytes)
-		return 0;
-	return got < 0 ? got : -ENOTCONN;
-}
-
-static int receive_frame(struct socket *sock, struct ddsnap_header *header, u8 *body)
-{
-	u32 bytes;
-	int err;
-
-	err = receive_bytes(sock, header, sizeof(*header));
-	if (err)
-		return err;
-	bytes = le32_to_cpu(header->body_bytes);
-	if (le32_to_cpu(header->magic) != DDSNAP_MAGIC || header->reserved ||
-	    le16_to_cpu(header->version) != DDSNAP_PROTOCOL_VERSION || bytes > MAX_BODY_BYTES)
-		return -EPROTO;
-	return receive_bytes(sock, body, bytes);
-}
+/* ---- the socket in use ---- */
 
 /* Publishes the socket, so that whoever stops the link can wake its user. */
 static int adopt_socket(struct ddsnap_link *link, struct socket *sock)
@@ -212,9 +105,9 @@ static int ask_agent_on(struct ddsnap_link *link, struct socket *agent, u8 *body
 	const struct ddsnap_address *found = (const void *)body;
 	int err;
 
-	err = send_frame(agent, DDSNAP_FIND_SERVER, 1, &link->pair, sizeof(link->pair));
+	err = ddsnap_socket_send(agent, DDSNAP_FIND_SERVER, 1, &link->pair, sizeof(link->pair));
 	if (!err)
-		err = receive_frame(agent, &header, body);
+		err = ddsnap_socket_receive(agent, &header, body);
 	if (err)
 		return err;
 	if (le16_to_cpu(header.type) != DDSNAP_SERVER_AT ||
@@ -240,19 +133,19 @@ static int find_server(struct ddsnap_link *link, struct socket **result)
 	u8 *body;
 	int err;
 
-	err = open_socket(link, link->control, &agent);
+	err = ddsnap_socket_open(link->net, link->control, &agent);
 	if (err)
 		return err;
-	body = kvmalloc(MAX_BODY_BYTES, GFP_NOIO);
+	body = kvmalloc(DDSNAP_MAX_BODY_BYTES, GFP_NOIO);
 	if (!body)
 		err = -ENOMEM;
-	set_patience(agent, DDSNAP_FIRST_PATIENCE_S * HZ);
+	ddsnap_socket_patience(agent, DDSNAP_FIRST_PATIENCE_S * HZ);
 	if (!err)
 		err = ask_agent_on(link, agent, body, server);
 	kvfree(body);
 	sock_release(agent);
 	if (!err)
-		err = open_socket(link, server, result);
+		err = ddsnap_socket_open(link->net, server, result);
 	if (!err)
 		keep_server(link, server);
 	return err;
@@ -266,16 +159,16 @@ static int search(struct ddsnap_link *link)
 	int err;
 
 	memcpy(server, link->server, sizeof(server));
-	if (!open_socket(link, link->control, &sock)) {
+	if (!ddsnap_socket_open(link->net, link->control, &sock)) {
 		err = adopt_socket(link, sock);
 		if (err)
 			return err;
-		set_patience(sock, DDSNAP_AGENT_PATIENCE_S * HZ);
+		ddsnap_socket_patience(sock, DDSNAP_AGENT_PATIENCE_S * HZ);
 		if (!ask_agent_on(link, sock, link->buffer, server))
 			keep_server(link, server);
 		drop_socket(link);
 	}
-	err = open_socket(link, server, &sock);
+	err = ddsnap_socket_open(link->net, server, &sock);
 	return err ? err : adopt_socket(link, sock);
 }
 
@@ -351,13 +244,13 @@ static int say_hello(struct ddsnap_link *link, struct socket *sock, u8 *body,
 	int err;
 
 	fill_hello(link, &hello);
-	set_patience(sock, DDSNAP_HELLO_PATIENCE_S * HZ);
-	err = send_frame(sock, DDSNAP_HELLO, HELLO_REQUEST, &hello, sizeof(hello));
+	ddsnap_socket_patience(sock, DDSNAP_HELLO_PATIENCE_S * HZ);
+	err = ddsnap_socket_send(sock, DDSNAP_HELLO, HELLO_REQUEST, &hello, sizeof(hello));
 	if (!err)
-		err = receive_frame(sock, &header, body);
+		err = ddsnap_socket_receive(sock, &header, body);
 	if (err)
 		return err;
-	set_patience(sock, MAX_SCHEDULE_TIMEOUT);
+	ddsnap_socket_patience(sock, MAX_SCHEDULE_TIMEOUT);
 	bytes = le32_to_cpu(header.body_bytes);
 	if (le16_to_cpu(header.type) == DDSNAP_HELLO_OK)
 		return read_welcome(body, bytes, welcome);
@@ -377,7 +270,7 @@ static int receive_until_lost(struct ddsnap_link *link)
 	int err;
 
 	for (;;) {
-		err = receive_frame(link->sock, &header, link->buffer);
+		err = ddsnap_socket_receive(link->sock, &header, link->buffer);
 		if (err)
 			return err;
 		if (le64_to_cpu(header.request_id) == DETACH_REQUEST) {
@@ -526,7 +419,7 @@ static struct ddsnap_link *make_link(const struct ddsnap_link_options *options)
 
 	if (!link)
 		return NULL;
-	link->buffer = kvmalloc(MAX_BODY_BYTES, GFP_KERNEL);
+	link->buffer = kvmalloc(DDSNAP_MAX_BODY_BYTES, GFP_KERNEL);
 	if (!link->buffer) {
 		kfree(link);
 		return NULL;
@@ -597,9 +490,9 @@ static void detach_unstarted(struct ddsnap_link *link)
 {
 	struct ddsnap_header header;
 
-	set_patience(link->handed_over, msecs_to_jiffies(DDSNAP_DETACH_PATIENCE_MS));
-	if (!send_frame(link->handed_over, DDSNAP_DETACH, DETACH_REQUEST, NULL, 0))
-		receive_frame(link->handed_over, &header, link->buffer);
+	ddsnap_socket_patience(link->handed_over, msecs_to_jiffies(DDSNAP_DETACH_PATIENCE_MS));
+	if (!ddsnap_socket_send(link->handed_over, DDSNAP_DETACH, DETACH_REQUEST, NULL, 0))
+		ddsnap_socket_receive(link->handed_over, &header, link->buffer);
 }
 
 static bool is_up(struct ddsnap_link *link)
@@ -638,10 +531,13 @@ void ddsnap_link_cut(struct ddsnap_link *link)
 int ddsnap_link_reconnect(struct ddsnap_link *link)
 {
 	struct socket *sock, *older;
+	unsigned int noio;
 	int err;
 
 	ddsnap_link_cut(link);
+	noio = memalloc_noio_save(); /* the volume's own writes may be what waits for us */
 	err = find_server(link, &sock);
+	memalloc_noio_restore(noio);
 	if (err)
 		return err;
 	spin_lock_irq(&link->lock);
@@ -670,7 +566,7 @@ int ddsnap_link_send(struct ddsnap_link *link, u64 generation, u16 type, u64 req
 	spin_unlock_irq(&link->lock);
 	/* The socket stays: it is released under the mutex that we hold. */
 	if (is_right && link->sock)
-		err = send_frame(link->sock, type, request_id, body, bytes);
+		err = ddsnap_socket_send(link->sock, type, request_id, body, bytes);
 	mutex_unlock(&link->send_mutex);
 	if (err && is_right)
 		ddsnap_link_cut(link); /* perhaps half of it went out */

@@ -6,7 +6,9 @@
  *           origin     the origin's writes: granted, parked, asked for; barriers (T1-T3, T10)
  *           snapshot   a snapshot's reads and writes (T5, T6)
  *           grants     which chunks may be written
+ *           slots      where a snapshot's chunks are known to be
  *           transport  the line to the server: found, said HELLO on, lost, found again
+ *           socket     frames
  * Threads   Each target has one link thread (receives, reconnects, calls the role), and one ordered
  *           workqueue for what is sent. Nothing of a target outlives its destructor.
  * Source    Invariants (S1..., T1...) are those of the project's design; messages and their order
@@ -56,11 +58,6 @@ enum ddsnap_error_code {
 	DDSNAP_E_DROPPED = 12,
 };
 
-struct ddsnap_range_set {
-	u32 count;
-	struct ddsnap_range range[DDSNAP_MAX_RANGES];
-};
-
 /* ---- grants ---- */
 
 struct ddsnap_grant_page;
@@ -79,6 +76,34 @@ bool ddsnap_granted(const struct ddsnap_grants *grants, u32 first, u32 count);
 u32 ddsnap_granted_run(const struct ddsnap_grants *grants, u32 first, u32 max, bool *granted);
 void ddsnap_grant(struct ddsnap_grants *grants, u32 first, u32 count);
 void ddsnap_grants_clear(struct ddsnap_grants *grants);
+
+/* ---- slots ---- */
+
+struct ddsnap_slots {
+	struct xarray half[2]; /* at most half of the limit in each */
+	u32 young; /* index of the younger half */
+	u32 young_count;
+};
+
+void ddsnap_slots_init(struct ddsnap_slots *slots);
+void ddsnap_slots_clear(struct ddsnap_slots *slots);
+void ddsnap_slots_remember(struct ddsnap_slots *slots, u32 chunk, u32 slot, u8 place);
+/* The place, and its slot; 0 when nothing is known. */
+u8 ddsnap_slots_find(struct ddsnap_slots *slots, u32 chunk, u32 *slot);
+/* Requires: @count is not 0. */
+void ddsnap_slots_forget(struct ddsnap_slots *slots, u32 first, u32 count);
+
+/* ---- sockets ---- */
+
+#define DDSNAP_MAX_BODY_BYTES (DDSNAP_MAX_MESSAGE_BYTES - sizeof(struct ddsnap_header))
+
+/* By path, in the caller's root directory, or by abstract name ('@' first), in @net. */
+int ddsnap_socket_open(struct net *net, const char *address, struct socket **result);
+/* How long one receive may wait. */
+void ddsnap_socket_patience(struct socket *sock, long jiffies_each);
+int ddsnap_socket_send(struct socket *sock, u16 type, u64 request_id, const void *body, u32 bytes);
+/* @body has room for DDSNAP_MAX_BODY_BYTES. */
+int ddsnap_socket_receive(struct socket *sock, struct ddsnap_header *header, u8 *body);
 
 /* ---- transport ---- */
 

@@ -1,12 +1,14 @@
 """A small NBD client over a unix socket, so that a test knows of each request what became of it.
 
-Threads: one request at a time; open one client a thread. Errors: NbdError with the server's errno.
+Threads: one request at a time; open one client a thread. Errors: NbdError with the server's errno;
+TimeoutError when no answer comes.
 Source: the NBD protocol document, fixed newstyle handshake with NBD_OPT_GO, simple replies.
 """
 
 import socket
 import struct
 
+PATIENCE_S = 60
 FLAG_FUA = 1
 READ, WRITE, DISCONNECT, FLUSH, TRIM, WRITE_ZEROES = 0, 1, 2, 3, 4, 6
 
@@ -21,6 +23,7 @@ class NbdError(OSError):
 class NbdClient:
     def __init__(self, socket_path, export=""):
         self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(PATIENCE_S)
         self._socket.connect(str(socket_path))
         self._cookie = 0
         self.size_bytes = 0

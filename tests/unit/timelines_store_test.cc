@@ -10,6 +10,7 @@
 
 #include "ddsnap/base/endian.h"
 #include "server/store/layout.h"
+#include "server/store/metadata_block.h"
 #include "tests/support/fault_device.h"
 #include "tests/support/sim_device.h"
 #include "tests/support/small_store.h"
@@ -415,46 +416,75 @@ TEST(Timeline12, FlushThatFailsTwiceGrantsNothingAndStepsDownForGood) {
 // A lost disk write: a block that was right once, in its place, of this store, with a good
 // checksum. It must be told from the one that was written there later.
 TEST(Timeline15, OlderContentOfAMetadataBlockIsDamageOrUnused) {
-  SmallStore world(512, 6u << 20, 16);
-  const auto history = [&] {
-    for (int i = 0; i < 120; ++i) {
-      const Status done = world.harness().step();
-      ASSERT_TRUE(done) << done.error().message();
-      while (world.store->has_background_work()) ASSERT_TRUE(world.store->background_step());
-    }
-    ASSERT_TRUE(world.store->close_cleanly());
-  };
+  SmallStore world(64, 2u << 20, 8);
   world.create();
-  for (int i = 0; i < 6; ++i) history();
-  const CowBytes older = world.snapstore.content();
-  for (int i = 0; i < 4; ++i) history();
+  std::vector<CowBytes> older;  // the region is small, and every place in it is used many times
+  for (int i = 0; i < 30; ++i) {
+    older.push_back(world.snapstore.content());
+    for (int step = 0; step < 12; ++step) ASSERT_TRUE(world.harness().step());
+    ASSERT_TRUE(world.harness().drain_background());
+    ASSERT_TRUE(world.store->close_cleanly());
+  }
   const CowBytes newer = world.snapstore.content();
   const StoreFacts facts = world.store->facts();
   const std::uint64_t tables_at = kJournalOffset + facts.journal_bytes_total;
   world.kill();
   int damaged = 0;
   int unused = 0;
-  for (std::uint64_t at = tables_at; at < tables_at + facts.metadata_bytes_total; at += 4096) {
-    std::vector<std::byte> was(4096);
-    std::vector<std::byte> is(4096);
-    older.read(at, was);
-    newer.read(at, is);
-    if (was == is || was == std::vector<std::byte>(4096)) continue;
-    CowBytes content = newer;
-    content.write(at, was);
-    world.snapstore.set_content(content);
-    const auto store = SnapStore::open({world.snapstore, world.origin}, {}, world.random);
-    if (!store) {
-      EXPECT_EQ(store.error().code, ErrorCode::kDamaged);
-      ++damaged;
-      continue;
+  for (const CowBytes& then : older)
+    for (std::uint64_t at = tables_at; at < tables_at + facts.metadata_bytes_total; at += 4096) {
+      std::vector<std::byte> was(4096);
+      std::vector<std::byte> is(4096);
+      then.read(at, was);
+      newer.read(at, is);
+      if (was == is || was == std::vector<std::byte>(4096)) continue;
+      CowBytes content = newer;
+      content.write(at, was);
+      world.snapstore.set_content(content);
+      const auto store = SnapStore::open({world.snapstore, world.origin}, {}, world.random);
+      if (!store) {
+        EXPECT_EQ(store.error().code, ErrorCode::kDamaged);
+        ++damaged;
+        continue;
+      }
+      ASSERT_EQ(check_store(**store, world.snapstore, world.origin, world.model, true), "")
+          << "block at " << at;
+      ++unused;
     }
-    ASSERT_EQ(check_store(**store, world.snapstore, world.origin, world.model, true), "")
-        << "block at " << at;
-    ++unused;
-  }
   EXPECT_GT(damaged, 0);
   EXPECT_GT(unused, 0);
+}
+
+TEST(Timeline15, BlockOfAnotherRunPlaceOrStoreIsDamage) {
+  SeededRandom random(15);
+  const Uuid store = Uuid::make(random);
+  const ObjectId run{MetadataType::kRun, 77};
+  std::vector<std::byte> block(kMetadataBlockBytes);
+  seal_metadata_block(block, store, run, 3, 40, 128);
+  EXPECT_TRUE(check_metadata_block(block, store, run, 3, 40));
+  EXPECT_FALSE(check_metadata_block(block, store, {MetadataType::kRun, 78}, 3, 40));
+  EXPECT_FALSE(check_metadata_block(block, store, {MetadataType::kManifest, 77}, 3, 40));
+  EXPECT_FALSE(check_metadata_block(block, store, run, 4, 40));
+  EXPECT_FALSE(check_metadata_block(block, store, run, 3, 41));
+  EXPECT_FALSE(check_metadata_block(block, Uuid::make(random), run, 3, 40));
+}
+
+// What a removed snapshot's slots are freed by must not be overwritten before they are (S4).
+TEST(Timeline15, RunsAreKeptUntilTheSlotsTheyNameAreFreed) {
+  SmallStore world(8192, 48u << 20);
+  world.create();
+  for (std::uint32_t chunk = 0; chunk < 8192; chunk += 128) world.write(chunk, 128);
+  ASSERT_TRUE(world.store->close_cleanly());
+  world.kill();
+  // So small a cache that the runs must be read again.
+  auto store = SnapStore::open({world.snapstore, world.origin}, {.cache_bytes = 0}, world.random);
+  ASSERT_TRUE(store);
+  const Epoch epoch = (*store)->find(world.model.boundaries[0].uuid)->epoch;
+  ASSERT_TRUE((*store)->remove(epoch, SnapStore::Keep::kNothing));
+  for (int i = 0; i < 4000; ++i) ASSERT_TRUE((*store)->close_cleanly());  // round the region
+  while ((*store)->has_background_work()) ASSERT_TRUE((*store)->background_step());
+  EXPECT_EQ((*store)->findings(), std::vector<std::string>{});
+  EXPECT_EQ((*store)->usage().slots_free, (*store)->facts().slots_total);
 }
 
 // Every lookup between any two steps of spilling, merging and freeing.
