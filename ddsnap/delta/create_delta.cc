@@ -15,11 +15,16 @@ namespace ddsnap {
 
 namespace {
 
-// Whether the device proves to be the snapshot; refused when it proves to be another (D5).
+// Whether the device proves to be the snapshot; refused when it proves to be another, or none (D5).
 Result<bool> prove(const BlockDevice& device, const Uuid& uuid, const std::string& tag) {
   const std::string text = device.proven_snapshot_uuid();
-  if (text.empty() || uuid.is_nil()) return false;
+  if (text.empty()) return false;
   const Uuid proven = DD_TRY(Uuid::parse(text));
+  if (proven.is_nil())
+    return fail(ErrorCode::kUsage, device.name() +
+                                       " is a live origin and no instant: name one of "
+                                       "its snapshots");
+  if (uuid.is_nil()) return false;
   if (proven == uuid) return true;
   return fail(ErrorCode::kUsage,
               fmt::format("{} is snapshot {}, but the changelist names '{}' {}", device.name(),

@@ -86,8 +86,8 @@ class BlockDevice {
   virtual Status write_zeroes(ByteRange range);
   // What is known of the range without reading it, in order, covering it. The default: all kData.
   virtual Result<std::vector<Extent>> extents(ByteRange range);
-  // The uuid of the snapshot that this device proves to be, as text; empty where nothing is proven
-  // (D5).
+  // The uuid of the snapshot that this device proves to be, as text; the nil uuid where it proves
+  // to be none (a live origin); empty where nothing is proven (D5).
   virtual std::string proven_snapshot_uuid() const { return {}; }
 
   // One request.

@@ -21,6 +21,8 @@ class OriginDevice final : public BlockDevice {
   const std::string& name() const override { return name_; }
   Status run(std::span<IoRequest> batch) override;
   Status flush() override { return target_->flush(); }
+  // It is no snapshot, and says so.
+  std::string proven_snapshot_uuid() const override { return Uuid{}.to_string(); }
   Status discard(ByteRange range) override { return target_->discard(range); }
   Status write_zeroes(ByteRange range) override {
     return target_->write_zeroes(range, Durability::kLater);

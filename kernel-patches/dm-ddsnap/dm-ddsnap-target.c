@@ -131,7 +131,7 @@ static int ddsnap_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->per_io_data_size = target->role->per_bio_bytes;
 	ti->private = target;
 	ti->error = "Cannot start a thread";
-	err = ddsnap_link_start(target->link, &target->role->link, target);
+	err = ddsnap_link_start(target->link, target->role->link, target);
 	if (err)
 		goto destroy;
 	return 0;

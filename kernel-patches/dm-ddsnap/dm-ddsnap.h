@@ -3,8 +3,10 @@
  * dm-ddsnap: what its files share.
  *
  * Parts     target     the device-mapper face: constructor, table, status, messages
- *           origin     the origin's writes: granted, parked, asked for; barriers (T1-T3, T10)
- *           snapshot   a snapshot's reads and writes (T5, T6)
+ *           origin     the origin's writes: granted or parked (T1, T3, T10); -line: asked for, and
+ *                      barriers (T2)
+ *           snapshot   a snapshot's reads and writes (T5, T6); -io: on the devices; -line: answers
+ *                      and orders
  *           grants     which chunks may be written
  *           slots      where a snapshot's chunks are known to be
  *           transport  the line to the server: found, said HELLO on, lost, found again
@@ -181,7 +183,7 @@ int ddsnap_errno_of(const void *error_body, u32 bytes);
 struct ddsnap_target;
 
 struct ddsnap_role_ops {
-	const struct ddsnap_link_ops link;
+	const struct ddsnap_link_ops *link;
 	int (*create)(struct ddsnap_target *target, const struct ddsnap_welcome *welcome,
 		      char **error);
 	void (*destroy)(struct ddsnap_target *target);

@@ -9,12 +9,14 @@ max_tree_bytes=$((60 << 20))
 max_added_bytes=$((6 << 20))
 
 choose_files() {
-  find /usr/include /usr/share -xdev -type f -readable -size -2048k ! -name '*[^a-zA-Z0-9._+-]*' \
-    -printf '%s\t%P\t%H\n' 2>/dev/null | sort -t "$(printf '\t')" -k3,3 -k2,2 |
+  # find fails where a folder may not be read; what it did find will do.
+  { find /usr/include /usr/share -xdev -type f -readable -size -2048k ! -name '*[^a-zA-Z0-9._+-]*' \
+    -printf '%s\t%P\t%H\n' 2>/dev/null || true; } | sort -t "$(printf '\t')" -k3,3 -k2,2 |
     awk -F '\t' -v tree=$max_tree_bytes -v added=$max_added_bytes -v folder="$folder" '
       $2 ~ /[^a-zA-Z0-9.\/_+-]/ { next }
       { line = $1 "\t" substr($3, 2) "/" $2 }
-      NR % 10 == 0 && (sum_added + $1) <= added { sum_added += $1; print line > (folder "/added.list"); next }
+      NR % 10 == 0 && (sum_added + $1) <= added { sum_added += $1; print line > (folder "/added.list")
+        next }
       (sum + $1) > tree { next }
       { sum += $1; print line > (folder "/tree.list") }'
   awk -v folder="$folder" '

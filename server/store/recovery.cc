@@ -159,16 +159,20 @@ Status SnapStore::Impl::replay_journal() {
 }
 
 // S2: the flush of the last record may never have happened, so each of its copy-outs is judged by
-// itself.
+// itself. What is kept is written once more: after a failed flush a cache may show as clean what
+// the device never got (S10).
 Status SnapStore::Impl::judge(const CopiedOutOp& last) {
   AlignedBuffer buffer(facts.geometry.chunk_bytes());
   for (const auto& [chunk, exception] : last.exceptions) {
     if (exception.is_zero()) continue;  // the record itself holds all there is
     if (exception.slot.value >= layout().slot_count)
       return fail(ErrorCode::kDamaged, "a journal record names a slot beyond the snapstore");
-    if (snapstore.read_at(layout().slot_offset_bytes(exception.slot), buffer.span()) &&
-        hash_chunk(buffer.span()) == exception.hash)
+    const std::uint64_t slot_offset_bytes = layout().slot_offset_bytes(exception.slot);
+    if (snapstore.read_at(slot_offset_bytes, buffer.span()) &&
+        hash_chunk(buffer.span()) == exception.hash) {
+      DD_TRY(snapstore.write_at(slot_offset_bytes, buffer.span()));
       continue;
+    }
     const ByteRange bytes = facts.geometry.bytes_of(chunk);
     std::fill(buffer.span().begin(), buffer.span().end(), std::byte{0});
     if (origin.read_at(bytes.offset_bytes, buffer.span().first(bytes.length_bytes)) &&

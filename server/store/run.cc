@@ -114,59 +114,93 @@ Status RunCursor::load() {
   return {};
 }
 
+namespace {
+
+// Walks the sections, some entries of one of them at a time.
+class SectionCursor {
+ public:
+  explicit SectionCursor(std::span<const RunSection> sections) : sections_(sections) {}
+  bool is_at_end() const { return section_ == sections_.size(); }
+  std::size_t section() const { return section_; }
+  std::span<const ChunkException> take(std::size_t at_most) {
+    const std::span<const ChunkException> from = sections_[section_];
+    const auto taken = from.subspan(entry_, std::min(at_most, from.size() - entry_));
+    entry_ += taken.size();
+    if (entry_ == from.size()) {
+      ++section_;
+      entry_ = 0;
+    }
+    return taken;
+  }
+
+ private:
+  std::span<const RunSection> sections_;
+  std::size_t section_ = 0;
+  std::size_t entry_ = 0;
+};
+
+// The blocks of one object while they fill up.
+struct FillingObject {
+  SpaceMap::Stretch extent;
+  std::uint64_t owner;
+  AlignedBuffer buffer;
+  std::uint32_t filled = 0;  // entries
+
+  std::uint32_t room() const { return extent.count * kRunEntriesPerBlock - filled; }
+  std::span<std::byte> block(std::uint32_t index) {
+    return buffer.span().subspan(std::size_t{index} * kMetadataBlockBytes, kMetadataBlockBytes);
+  }
+
+  Run add(std::span<const ChunkException> entries) {
+    Run run{.owner = owner,
+            .object_first_block = extent.first,
+            .first_entry = filled,
+            .entry_count = static_cast<std::uint32_t>(entries.size()),
+            .first_chunk = entries.front().chunk,
+            .last_chunk = entries.back().chunk};
+    auto index = std::make_shared<std::vector<std::uint32_t>>();
+    for (const ChunkException& entry : entries) {
+      const std::uint32_t in_block = filled % kRunEntriesPerBlock;
+      if (filled == run.first_entry || in_block == 0) index->push_back(entry.chunk.value);
+      encode_entry(entry, block(filled / kRunEntriesPerBlock).data() +
+                              sizeof(MetadataBlockHeaderDisk) +
+                              std::size_t{in_block} * kRunEntryBytes);
+      ++filled;
+    }
+    run.block_index = std::move(index);
+    return run;
+  }
+
+  PlannedBlocks seal(const Uuid& store) {
+    for (std::uint32_t i = 0; i < extent.count; ++i) {
+      const std::uint32_t before = std::min(filled, i * kRunEntriesPerBlock);
+      const std::uint32_t entries = std::min(filled - before, kRunEntriesPerBlock);
+      seal_metadata_block(block(i), store, {MetadataType::kRun, owner}, i, extent.first + i,
+                          entries * kRunEntryBytes);
+    }
+    return {std::move(buffer), {extent}};
+  }
+};
+
+}  // namespace
+
 Result<PlannedRuns> plan_runs(std::span<const RunSection> sections, const Uuid& store,
                               std::uint64_t& next_owner, SpaceMap& space) {
-  std::uint64_t entries_left = 0;
-  for (const auto& section : sections) entries_left += section.size();
-  const std::uint64_t blocks = (entries_left + kRunEntriesPerBlock - 1) / kRunEntriesPerBlock;
+  std::uint64_t entries = 0;
+  for (const auto& section : sections) entries += section.size();
+  const std::uint64_t blocks = (entries + kRunEntriesPerBlock - 1) / kRunEntriesPerBlock;
   const auto extents = DD_TRY(allocate_blocks(space, blocks, SIZE_MAX));
 
   PlannedRuns plan;
-  std::size_t section = 0;
-  std::size_t entry = 0;  // within the section
+  SectionCursor cursor(sections);
   for (const auto& extent : extents) {
-    const std::uint64_t owner = next_owner++;
-    AlignedBuffer buffer(std::size_t{extent.count} * kMetadataBlockBytes);
-    const std::uint64_t capacity = std::uint64_t{extent.count} * kRunEntriesPerBlock;
-    std::uint64_t filled = 0;
-    while (filled < capacity && section < sections.size()) {
-      const RunSection& from = sections[section];
-      const std::size_t take = std::min<std::size_t>(from.size() - entry, capacity - filled);
-      Run run{.owner = owner,
-              .object_first_block = extent.first,
-              .first_entry = static_cast<std::uint32_t>(filled),
-              .entry_count = static_cast<std::uint32_t>(take),
-              .first_chunk = from[entry].chunk,
-              .last_chunk = from[entry + take - 1].chunk};
-      auto index = std::make_shared<std::vector<std::uint32_t>>();
-      for (std::size_t i = 0; i < take; ++i) {
-        const std::uint64_t at = filled + i;
-        const std::uint64_t in_block = at % kRunEntriesPerBlock;
-        if (i == 0 || in_block == 0) index->push_back(from[entry + i].chunk.value);
-        encode_entry(from[entry + i],
-                     buffer.data() + at / kRunEntriesPerBlock * kMetadataBlockBytes +
-                         sizeof(MetadataBlockHeaderDisk) + in_block * kRunEntryBytes);
-      }
-      run.block_index = std::move(index);
-      plan.runs.push_back(std::move(run));
-      plan.section_of_run.push_back(section);
-      filled += take;
-      entry += take;
-      if (entry == from.size()) {
-        ++section;
-        entry = 0;
-      }
+    FillingObject object{extent, next_owner++,
+                         AlignedBuffer(std::size_t{extent.count} * kMetadataBlockBytes)};
+    while (object.room() > 0 && !cursor.is_at_end()) {
+      plan.section_of_run.push_back(cursor.section());
+      plan.runs.push_back(object.add(cursor.take(object.room())));
     }
-    for (std::uint32_t i = 0; i < extent.count; ++i) {
-      const std::uint64_t block_start = std::uint64_t{i} * kRunEntriesPerBlock;
-      const std::uint64_t in_block =
-          std::min<std::uint64_t>(filled - std::min(filled, block_start), kRunEntriesPerBlock);
-      seal_metadata_block(
-          buffer.span().subspan(std::size_t{i} * kMetadataBlockBytes, kMetadataBlockBytes), store,
-          {MetadataType::kRun, owner}, i, extent.first + i,
-          static_cast<std::uint32_t>(in_block * kRunEntryBytes));
-    }
-    plan.blocks.push_back({std::move(buffer), {extent}});
+    plan.blocks.push_back(object.seal(store));
   }
   return plan;
 }

@@ -1,3 +1,4 @@
+// CaptiveNbdkit: the listening socket it inherits, its start and its end.
 #include "tests/support/captive_nbdkit.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// CowBytes: reads and writes cut at page borders; a shared page is copied before it is written.
 #include "tests/support/cow_bytes.h"
 
 #include <algorithm>

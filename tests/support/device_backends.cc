@@ -1,3 +1,4 @@
+// list_backends(): how each implementation is made for the conformance suite.
 #include "tests/support/device_backends.h"
 
 #include <filesystem>

@@ -1,3 +1,4 @@
+// FaultDevice: which fault fires for which operation, and what then happens below.
 #include "tests/support/fault_device.h"
 
 #include <fmt/format.h>

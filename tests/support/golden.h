@@ -26,8 +26,7 @@ inline std::string to_hex_lines(std::span<const std::byte> bytes) {
 }
 
 inline void expect_golden(const std::string& name, std::span<const std::byte> bytes) {
-  // This header is tests/support/golden.h.
-  const auto path = std::filesystem::path(__FILE__).parent_path().parent_path() / "golden" / name;
+  const auto path = std::filesystem::path(DDSNAP_SOURCE_DIR) / "tests/golden" / name;
   if (std::getenv("DDSNAP_GOLDEN_WRITE") != nullptr) std::ofstream(path) << to_hex_lines(bytes);
   std::ifstream file(path);
   std::stringstream text;

@@ -1,3 +1,4 @@
+// LiveServer: the files, the thread, and commands over the real socket.
 #include "tests/support/live_server.h"
 
 #include <csignal>

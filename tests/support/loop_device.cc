@@ -1,3 +1,4 @@
+// LoopDevice: losetup, attached and detached.
 #include "tests/support/loop_device.h"
 
 #include <fmt/format.h>

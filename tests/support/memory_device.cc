@@ -1,3 +1,4 @@
+// MemoryDevice: each operation, on pages that are shared until written.
 #include "tests/support/memory_device.h"
 
 #include <mutex>

@@ -1,3 +1,4 @@
+// SimDevice: the volatile cache and the power cut. What survives one is in sim_images.cc.
 #include "tests/support/sim_device.h"
 
 #include <algorithm>

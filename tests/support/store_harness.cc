@@ -1,3 +1,4 @@
+// StoreHarness: the model's own answers, and the steps drawn from the seed.
 #include "tests/support/store_harness.h"
 
 #include <fmt/format.h>

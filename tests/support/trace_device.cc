@@ -1,3 +1,4 @@
+// TraceDevice: each operation, written down before it is handed on.
 #include "tests/support/trace_device.h"
 
 namespace ddsnap::test {

@@ -67,6 +67,16 @@ TEST(CreateDelta, Timeline16_NowIsNoSnapshot) {
   expect_error(create(list, from.get(), *to), "no snapshot");
 }
 
+TEST(CreateDelta, Timeline16_LiveOriginIsRefused) {
+  const Pair pair = make_pair_of_volumes(3, kSize, kSize);
+  const auto from = device_of(pair.old_bytes);
+  const auto to = device_of(pair.new_bytes, "origin");
+  to->set_proven_snapshot_uuid(Uuid{}.to_string());
+  expect_error(create(pair.list(), from.get(), *to), "origin is a live origin and no instant");
+  const ChunkGeometry geometry{.volume_bytes = kSize};
+  expect_error(create(full_changelist(geometry, {}, {}), nullptr, *to), "is a live origin");
+}
+
 TEST(CreateDelta, SizesMustBeTheLists) {
   const Pair pair = make_pair_of_volumes(4, kSize, kSize);
   const Changelist list = pair.list();

@@ -99,6 +99,8 @@ TEST(ExportDescription, OnlyTheExactFormProves) {
   SeededRandom random(kSeed);
   const std::string uuid = Uuid::make(random).to_string();
   EXPECT_EQ(uuid_of_export_description("ddsnap snapshot uuid=" + uuid), uuid);
+  EXPECT_EQ(uuid_of_export_description(describe_origin_export(*Uuid::parse(uuid))),
+            Uuid{}.to_string());
   EXPECT_EQ(uuid_of_export_description("ddsnap snapshot uuid=" + uuid + " tag=0 more=1"), uuid);
   for (const std::string& text : std::initializer_list<std::string>{
            "", "ddsnap snapshot uuid=", "ddsnap snapshot uuid=" + uuid.substr(1),

@@ -1,11 +1,11 @@
 # Shows that two targets of one snapshot see each other's writes (INVALIDATE), and that a snapshot given up for
 # want of room gives I/O errors at once (DROPPED) while the origin goes on, and can be removed.
-# disks: 64M 24M
+# disks: 16M 8M
 # timeout: 300
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 
-dd if=/dev/urandom of=$origin bs=1M count=64 2>/dev/null
+dd if=/dev/urandom of=$origin bs=1M count=16 2>/dev/null
 ddsnap initialize -y $store $origin
 start_agent
 start_server $store $origin
@@ -26,7 +26,7 @@ done
 dmsetup message two 0 stats
 
 say "no room"
-dd if=/dev/urandom of=/dev/mapper/vol bs=256k count=256 oflag=direct 2>/dev/null || die "the origin failed"
+dd if=/dev/urandom of=/dev/mapper/vol bs=256k count=64 oflag=direct 2>/dev/null || die "the origin failed"
 ddsnap list $server
 dd if=/dev/mapper/one of=/dev/null bs=16k count=1 iflag=direct 2>/dev/null && die "a dropped snapshot was read"
 dd if=/dev/zero of=/dev/mapper/two bs=16k count=1 oflag=direct 2>/dev/null && die "a dropped snapshot was written"
