@@ -23,7 +23,7 @@ CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS) --test-dir
 FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 .PHONY: all build deps demo test test-plain test-asan test-tsan sim lint fmt bench install clean
-.PHONY: kernel kernel-install test-vm dd-init dd-agent dd-server origin devspam
+.PHONY: kernel kernel-install test-vm test-vm-debug dd-init dd-agent dd-server origin devspam
 
 all: build
 
@@ -97,6 +97,12 @@ test-vm: build
 	@failed=; for kernel in $(VM_KERNELS); do for test in $(filter-out %/lib.sh,$(wildcard tests/vm/*.sh)); do \
 	  tests/vm/run -k $$kernel -b $(BUILD) $$test || failed="$$failed $$kernel:$$(basename $$test .sh)"; done; done; \
 	  [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
+
+# The same under lockdep and KASAN, on a kernel that is built once: slow.
+test-vm-debug: build
+	@scripts/install-deps --vm-debug
+	tree=$$(tests/vm/debug-kernel $(BUILD)) && for test in smoke ordered_writes dead_server suspend server_restart given_up; do \
+	  tests/vm/run -d "$$tree" -b $(BUILD) -t 1800 $$test || exit 1; done
 
 # The convenience of the README of 2006, as root: two block devices of your own, each step in its turn.
 #   make dd-init origindev=/dev/sdb snapstoredev=/dev/sdc; make dd-agent; make dd-server; make origin

@@ -77,8 +77,9 @@ Result<std::unique_ptr<SnapStore>> SnapStore::open(const StoreDevices& devices,
 
 Status SnapStore::Impl::recover() {
   DD_TRY(load_manifest());
-  DD_TRY(replay_journal());
+  const std::optional<CopiedOutOp> judged = DD_TRY(replay_journal());
   DD_TRY(derive_used_slots());
+  const std::vector<SlotNr> old_slots = judged ? DD_TRY(copy_kept(*judged)) : std::vector<SlotNr>{};
   // What was read may so far be in caches only; nothing may be granted on the strength of it before
   // it is durable.
   if (is_split) DD_TRY(snapstore.flush());
@@ -96,6 +97,7 @@ Status SnapStore::Impl::recover() {
     DD_TRY(write_superblock(snapstore, data));
   }
   DD_TRY(checkpoint());
+  for (const SlotNr slot : old_slots) slots.mark_free(slot.value);
   return note_origin_size();
 }
 
@@ -141,7 +143,8 @@ Status SnapStore::Impl::load_table(Table& table) {
   return {};
 }
 
-Status SnapStore::Impl::replay_journal() {
+// The last record, if it had to be judged.
+Result<std::optional<CopiedOutOp>> SnapStore::Impl::replay_journal() {
   std::optional<CopiedOutOp> last;
   const auto replayed =
       DD_TRY(journal.replay(superblock.journal, [&](std::span<const std::byte> bytes) -> Status {
@@ -154,25 +157,20 @@ Status SnapStore::Impl::replay_journal() {
         }
         return {};
       }));
-  if (last && !replayed.is_last_proven) DD_TRY(judge(*last));
-  return {};
+  if (!last || replayed.is_last_proven) return std::nullopt;
+  DD_TRY(judge(*last));
+  return last;
 }
 
 // S2: the flush of the last record may never have happened, so each of its copy-outs is judged by
-// itself. What is kept is written once more: after a failed flush a cache may show as clean what
-// the device never got (S10).
+// itself.
 Status SnapStore::Impl::judge(const CopiedOutOp& last) {
   AlignedBuffer buffer(facts.geometry.chunk_bytes());
   for (const auto& [chunk, exception] : last.exceptions) {
     if (exception.is_zero()) continue;  // the record itself holds all there is
     if (exception.slot.value >= layout().slot_count)
       return fail(ErrorCode::kDamaged, "a journal record names a slot beyond the snapstore");
-    const std::uint64_t slot_offset_bytes = layout().slot_offset_bytes(exception.slot);
-    if (snapstore.read_at(slot_offset_bytes, buffer.span()) &&
-        hash_chunk(buffer.span()) == exception.hash) {
-      DD_TRY(snapstore.write_at(slot_offset_bytes, buffer.span()));
-      continue;
-    }
+    if (read_slot(exception, buffer.span())) continue;
     const ByteRange bytes = facts.geometry.bytes_of(chunk);
     std::fill(buffer.span().begin(), buffer.span().end(), std::byte{0});
     if (origin.read_at(bytes.offset_bytes, buffer.span().first(bytes.length_bytes)) &&
@@ -186,6 +184,33 @@ Status SnapStore::Impl::judge(const CopiedOutOp& last) {
                     chunk.value, state.find(last.table)->tag, exception.slot.value));
   }
   return {};
+}
+
+// Whether the slot can be read and holds what was copied out.
+bool SnapStore::Impl::read_slot(const Exception& exception, std::span<std::byte> into) {
+  return snapstore.read_at(layout().slot_offset_bytes(exception.slot), into) &&
+         hash_chunk(into) == exception.hash;
+}
+
+// What was judged and kept is copied to other slots: after a failed flush a cache may show as clean
+// what the device never got (S10). Not over itself, where a torn sector would end it. The old
+// slots, which are returned, stay as they are until the checkpoint that names the new ones is
+// durable.
+Result<std::vector<SlotNr>> SnapStore::Impl::copy_kept(const CopiedOutOp& last) {
+  std::vector<SlotNr> old_slots;
+  AlignedBuffer buffer(facts.geometry.chunk_bytes());
+  Table& table = *state.find(last.table)->table;
+  for (const auto& [chunk, exception] : last.exceptions) {
+    const auto kept = table.recent.find(chunk.value);
+    if (exception.is_zero() || kept == table.recent.end()) continue;
+    if (!read_slot(exception, buffer.span())) continue;  // found damaged, and said so
+    const auto slot = slots.allocate();
+    if (!slot) break;  // a full store keeps what it has
+    DD_TRY(snapstore.write_at(layout().slot_offset_bytes({*slot}), buffer.span()));
+    kept->second.slot = {*slot};
+    old_slots.push_back(exception.slot);
+  }
+  return old_slots;
 }
 
 Status SnapStore::Impl::derive_used_slots() {

@@ -115,8 +115,10 @@ struct SnapStore::Impl {
   Status recover();
   Status load_manifest();
   Status load_table(Table& table);
-  Status replay_journal();
+  Result<std::optional<CopiedOutOp>> replay_journal();
   Status judge(const CopiedOutOp& last);
+  bool read_slot(const Exception& exception, std::span<std::byte> into);
+  Result<std::vector<SlotNr>> copy_kept(const CopiedOutOp& last);
   Status derive_used_slots();
   Status derive_used_slots(const Table& table);
   Status note_origin_size();

@@ -124,12 +124,16 @@ class Replication(stand.StandTest):
             self.assertFalse(os.path.exists(self.stand.path("wrong")))
 
     def test_devices_that_are_no_snapshots_are_marked_as_unproven(self):
-        for pair, proven in ((self.pair, True), ([self.snapshot0, self.snapshot1], False),
-                             ([self.pair[0], f"ddsnap:{self.stand.server}"], False),
-                             ([self.pair[0], self.stand.uri("")], False)):
+        for pair, proven in ((self.pair, True), ([self.snapshot0, self.snapshot1], False)):
             self.stand.ddsnap("create-delta", "changelist0-1", "delta", *pair)
             facts = json.loads(self.stand.ddsnap("inspect", "--json", "delta"))
             self.assertEqual(facts["to_is_proven"], proven, pair)
+
+    def test_the_live_origin_is_no_snapshot(self):
+        for origin in (f"ddsnap:{self.stand.server}", self.stand.uri("")):
+            ran = self.stand.run("create-delta", "changelist0-1", "wrong", self.pair[0], origin)
+            self.check_error(ran, 2)
+            self.assertFalse(os.path.exists(self.stand.path("wrong")))
 
     def test_downstream_with_an_agent_and_a_server_of_its_own(self):
         delta = self.delta("-r")

@@ -1,7 +1,7 @@
 # Shows the exits (T3): with agent and server dead, parked writes fail on `message fail`, suspending requeues or
 # fails them, and a device can be removed at any time; nothing hangs, and the next server finds all in order.
 # disks: 32M 64M
-# timeout: 240
+# timeout: 600
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 

@@ -2,7 +2,7 @@
 # replayed into its own private chunks), holds what was synced before, and that fsck finds all of them clean.
 # disks: 320M 512M
 # modules: xfs btrfs
-# timeout: 500
+# timeout: 600
 # memory: 768
 . /lib.sh
 origin=/dev/vda store=/dev/vdb

@@ -2,12 +2,12 @@
 # end of the volume, while snapshots come, are read and go in a loop; and that each snapshot reads the same at
 # its end as at its birth.
 # disks: 64M 256M
-# timeout: 500
+# timeout: 600
 # memory: 768
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 
-ddsnap initialize -y $store $origin
+ddsnap initialize -y -c 64K $store $origin
 start_agent
 start_server $store $origin
 map vol $store $origin origin

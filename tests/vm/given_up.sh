@@ -1,7 +1,7 @@
 # Shows that two targets of one snapshot see each other's writes (INVALIDATE), and that a snapshot given up for
 # want of room gives I/O errors at once (DROPPED) while the origin goes on, and can be removed.
 # disks: 16M 8M
-# timeout: 300
+# timeout: 600
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 

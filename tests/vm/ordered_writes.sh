@@ -2,7 +2,7 @@
 # blocks, each acknowledged before the next, while snapshots are created; each snapshot must hold exactly what
 # the first k writes of each writer leave behind, and k never goes back.
 # disks: 32M 256M
-# timeout: 400
+# timeout: 600
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 rounds=${ROUNDS:-10}

@@ -2,7 +2,7 @@
 # exactly the first k writes of each writer of its time (T2, timeline 3).
 # disks: 48M 256M =1M
 # cuts: 4
-# timeout: 300
+# timeout: 600
 . /lib.sh
 origin=/dev/vda store=/dev/vdb notes=/dev/vdc
 region=1500 # blocks for each boot, for two writers

@@ -1,7 +1,7 @@
 # Shows that the server, killed -9 and started again under load, is a pause: fio sees no error, a snapshot no
 # wrong byte, and the agent may go as well.
 # disks: 64M 256M
-# timeout: 500
+# timeout: 600
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 rounds=${ROUNDS:-12}

@@ -1,7 +1,7 @@
 # Shows that the module loads, that the origin target passes reads and granted writes through, that a snapshot
 # stays as it was, and that a granted chunk costs no further question.
 # disks: 32M 64M
-# timeout: 120
+# timeout: 600
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 
@@ -28,6 +28,14 @@ dd if=/dev/urandom of=/dev/mapper/vol bs=4k seek=100 count=1000 oflag=direct 2>/
 same "$(stat_of vol questions)" "$asked" "questions for granted chunks"
 same "$(hash_direct /dev/mapper/snap0)" "$before" "snapshot 0 after writes"
 [ "$(hash_direct /dev/mapper/vol)" != "$before" ] || die "the origin did not change"
+
+say "zeroes are a write, a discard of what is not granted is none (T10)"
+/bin/blkdiscard -z -o 20971520 -l 1048576 /dev/mapper/vol
+same "$(dd if=$origin bs=1M skip=20 count=1 iflag=direct 2>/dev/null | tr -d '\000' | wc -c)" 0 "bytes left after zeroing"
+now=$(hash_direct $origin)
+/bin/blkdiscard -o 25165824 -l 4194304 /dev/mapper/vol
+same "$(hash_direct $origin)" "$now" "the origin after a discard that is not granted"
+same "$(hash_direct /dev/mapper/snap0)" "$before" "snapshot 0 after both"
 ddsnap list $server
 dmsetup status
 dmsetup table
@@ -44,5 +52,6 @@ same "$(hash_direct /dev/mapper/vol)" "$now" "the origin under a written snapsho
 say "remove"
 dmsetup remove snap0
 dmsetup remove vol
+rmmod dm_ddsnap
 ddsnap status $server
 kill "$(cat /tmp/server.pid)" "$(cat /tmp/agent.pid)"

@@ -1,7 +1,7 @@
 # Shows the walkthrough of the README of 2006, in its order, with both of its bootstrap strategies: what was
 # downstream is byte for byte upstream's snapshot 1 in the end.
 # disks: 32M 64M 32M 64M
-# timeout: 400
+# timeout: 600
 . /lib.sh
 up_origin=/dev/vda up_store=/dev/vdb down_origin=/dev/vdc down_store=/dev/vdd
 
