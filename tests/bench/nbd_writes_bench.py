@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What writes through the nbdkit plugin cost, beside what they could cost at best, in one run.
 
-Granted writes (random 4 KiB, depth 64) are set against nbdkit's own file plugin on a like file, in turns. First writes (16 KiB chunks, depth
-64) are set against the bound that the same disk's raw rates leave: each first write is one chunk read from the origin and one chunk written to
-the snapstore under an fdatasync per 64, so 1 / (1/read + 1/write). Prints medians and ratios. The original server made 2,600 first writes a
-second (closed loop, 16 KiB chunks, no flush at all).
+Granted writes (random 4 KiB, depth 64) are set against nbdkit's own file plugin on a like file, in
+turns. First writes (4 KiB into 16 KiB chunks, depth 64) are set against the bound that the same
+disk's raw rates leave: each is one chunk read from the origin and one chunk written to the snapstore
+under an fdatasync per 64, so 1 / (1/read + 1/write). Prints medians and ratios. The original server
+made 2,600 first writes a second (closed loop, 16 KiB chunks, no flush at all).
 
 usage: nbd_writes_bench.py BUILD
 """
@@ -23,6 +24,7 @@ ORIGIN_BYTES = 512 << 20
 STORE_BYTES = 1 << 30
 ORIGINAL_FIRST_WRITES = 2600
 ROUNDS = 5
+WRITES = 12_000  # of 4 KiB, each to a chunk drawn at random
 THREADS = 64  # of nbdkit: one for each write in flight
 WRITE_IOPS, READ_IOPS = 48, 7  # fields of fio's terse format, version 3
 
@@ -82,10 +84,10 @@ def first_writes(stand):
         read, write, bound = raw_bound(stand)
         stand.create(f"round-{round_number}")
         before = stand.status()
-        rate = over_nbd(stand.nbd, "--rw=randwrite", "--bs=16k", "--io_size=192m")
+        rate = over_nbd(stand.nbd, "--rw=randwrite", "--bs=4k", "--blockalign=16k", f"--io_size={WRITES * 4096}")
         after = stand.status()
         first = after["first_writes"] - before["first_writes"]
-        share = first / ((192 << 20) / (16 << 10))  # the rest hit chunks that were granted already
+        share = first / WRITES  # the rest hit chunks that were granted already
         ours.append(rate * share)
         ratios.append(rate * share / bound)
         print(f"  round {round_number}: raw read {read:9,.0f}/s, raw write+flush {write:9,.0f}/s, bound {bound:9,.0f}/s, "
