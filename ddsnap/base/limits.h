@@ -77,6 +77,11 @@ inline constexpr std::size_t kMaxRememberedDeltas = 64;   // with one target
 inline constexpr std::size_t kMaxReportedRanges = 64;     // in what verify tells
 inline constexpr std::size_t kReadPieceBytes = 1u << 20;  // read of a device or stream in one go
 
+// Long work: deltas, comparisons
+inline constexpr unsigned kMaxWorkers = 64;
+inline constexpr std::size_t kDefaultWorkMemoryBytes = 256u << 20;  // --memory
+inline constexpr std::size_t kMinWorkMemoryBytes = 8u << 20;
+
 // Command line
 inline constexpr std::uint64_t kConnectTimeout_ms = 10'000;
 // For an answer: longer than a barrier may take.

@@ -66,6 +66,8 @@ int exit_status(const Error& error) {
       return 4;
     case ErrorCode::kBusy:
       return 5;
+    case ErrorCode::kInterrupted:
+      return 130;
     default:
       return 1;
   }

@@ -27,6 +27,7 @@ enum class ErrorCode {
   kVersion,         // a format or protocol that this program does not speak
   kDisconnected,    // the peer is gone; the request may or may not have happened
   kDropped,         // the snapshot was given up to make room
+  kInterrupted,     // somebody wanted it to end; exit status 130, as a shell has it for Ctrl-C
 };
 
 struct Error {
@@ -53,7 +54,8 @@ using Status = Result<void>;
 // The same error with "context: " in front of its sentence.
 [[nodiscard]] std::unexpected<Error> with_context(std::string_view context, Error error);
 
-// The process exit status for an error (STYLE: 1 failed, 2 usage, 3 damage, 4 not found, 5 busy).
+// The process exit status for an error (1 failed, 2 usage, 3 damage, 4 not found, 5 busy, 130
+// interrupted).
 int exit_status(const Error& error);
 
 // Ends the process with a message: a mistake of ours, never reachable from bytes of a disk or a
