@@ -4,6 +4,7 @@
 #   make demo       the whole path, once        make fmt       format in place
 #   make test       all tests, plain, then under ASan+UBSan and TSan
 #   make sim        crashes at every write and flush, SIM_SEEDS=FIRST-LAST of them
+#   make soak       everything at once under kill -9, SOAK_SECONDS=N of it
 #   make bench      benchmarks, printed         make install   to $(DESTDIR)$(PREFIX)
 #   make kernel     the dm-ddsnap module        make test-vm   its tests in QEMU, on both kernels
 PREFIX ?= /usr/local
@@ -22,7 +23,7 @@ CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS) --test-dir
 # ThreadSanitizer of GCC 12 wants addresses where a kernel with much randomisation may not put them.
 FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: all build deps demo test test-plain test-asan test-tsan sim lint fmt bench install clean
+.PHONY: all build deps demo test test-plain test-asan test-tsan sim soak lint fmt bench install clean
 .PHONY: kernel kernel-install test-vm test-vm-debug dd-init dd-agent dd-server origin devspam
 
 all: build
@@ -64,6 +65,15 @@ test-tsan: build-tsan/build.ninja
 SIM_SEEDS ?= 1000-1999
 sim: build
 	DDSNAP_SIM_SEEDS=$(SIM_SEEDS) ctest --verbose --no-tests=error -L sim --test-dir $(BUILD) --timeout 86400
+
+# Everything at once, for hours: both mixes side by side. SOAK_PACE=0.1 works a tenth of the time.
+SOAK_SECONDS ?= 14400
+SOAK_PACE ?= 1
+SOAK_SEED ?= $(shell date +%s)
+soak: build
+	@run() { DDSNAP_BUILD=$(abspath $(BUILD)) tests/soak/soak.py --mix $$1 --seconds $(SOAK_SECONDS) \
+	  --pace $(SOAK_PACE) --seed $(SOAK_SEED); }; \
+	run ordinary & first=$$!; run filling; second=$$?; wait $$first && exit $$second
 
 lint:
 	@scripts/install-deps --lint

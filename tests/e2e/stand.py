@@ -104,6 +104,15 @@ class Stand:
             self.ddsnap("initialize", self.snapstore, self.origin)
 
     def close(self):
+        self._end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def keep(self):
+        """As close(), but what is in the folder stays, as evidence; returns the folder."""
+        self._end()
+        return self.folder
+
+    def _end(self):
         atexit.unregister(self.close)
         for undo in reversed(self._undo):
             subprocess.run(undo, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -112,7 +121,6 @@ class Stand:
             self.kill(name)
         for name in list(self.processes):
             self.kill(name)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def path(self, name):
         return str(self.folder / name)
