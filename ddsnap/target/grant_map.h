@@ -3,7 +3,8 @@
 //
 // Units     ChunkNr.
 // Shape     Pages of 32,768 chunks, made when first granted into and kept; clear() ages all of them
-// at once by a generation number, so that a barrier costs the same at every size of volume.
+// at once by a generation number, so that a barrier costs the same at every size of volume. A
+// volume without a snapshot is granted whole: long grants from the first chunk on are one number.
 // Threads   all_granted() takes no lock and may run beside anything. grant() and clear() are
 // serialised by the caller. All of it is sequentially consistent: a write that was counted in
 // flight before it saw its grant here is seen by whoever clears and then looks at the count (T2).
@@ -40,9 +41,13 @@ class GrantMap {
     std::array<std::atomic<std::uint64_t>, kPageChunks / 64> words{};
   };
   Page& page_of(ChunkNr chunk);
+  bool grant_head(std::uint64_t first, std::uint64_t end);
 
   const std::uint64_t chunk_count_;
   std::atomic<std::uint64_t> generation_{1};
+  // Every chunk before the end is granted, without a page; the end is of this generation.
+  std::atomic<std::uint64_t> head_generation_{0};
+  std::atomic<std::uint64_t> head_end_{0};
   std::vector<std::atomic<Page*>> pages_;  // owned
 };
 

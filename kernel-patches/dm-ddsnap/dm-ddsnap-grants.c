@@ -4,7 +4,8 @@
  * (T1).
  *
  * Shape     Pages of bits, made when first granted into and kept; clearing ages all of them at once
- *           by a generation number, so that a barrier costs the same at every size of volume.
+ *           by a generation number, so that a barrier costs the same at every size of volume. A volume
+ *           without a snapshot is granted whole: long grants from the first chunk on are one number.
  * Threads   ddsnap_granted() takes no lock and may run beside anything. Only the link thread grants
  *           and clears. The caller counts its write in flight before it looks here, with a full
  *           barrier between; ddsnap_grants_clear() ends with one, before the count is looked at
@@ -48,6 +49,10 @@ static bool is_granted(const struct ddsnap_grants *grants, u32 chunk)
 
 	if (chunk >= grants->chunk_count)
 		return false;
+	/* Pairs with the release in grant_head(): the end is this generation's, or 0. */
+	if (smp_load_acquire(&grants->head_generation) == READ_ONCE(grants->generation) &&
+	    chunk < READ_ONCE(grants->head_end))
+		return true;
 	/* Pairs with the release in current_page(): an empty page, whole. */
 	page = smp_load_acquire(&grants->pages[chunk / PAGE_CHUNKS]);
 	if (!page)
@@ -95,12 +100,29 @@ static struct ddsnap_grant_page *current_page(struct ddsnap_grants *grants, u32 
 	return page;
 }
 
+/* Whether [@first, @end) is long and goes on where the head ends, which then ends at @end. */
+static bool grant_head(struct ddsnap_grants *grants, u64 first, u64 end)
+{
+	if (grants->head_generation != grants->generation) {
+		WRITE_ONCE(grants->head_end, 0);
+		/* Pairs with the acquire in is_granted(). */
+		smp_store_release(&grants->head_generation, grants->generation);
+	}
+	if (first > grants->head_end || end < first + PAGE_CHUNKS)
+		return false;
+	if (end > grants->head_end)
+		WRITE_ONCE(grants->head_end, end);
+	return true;
+}
+
 /* May sleep. Chunks beyond the volume are passed over: a server may grant more than was asked. */
 void ddsnap_grant(struct ddsnap_grants *grants, u32 first, u32 count)
 {
 	u64 end = min_t(u64, (u64)first + count, grants->chunk_count);
 	u64 chunk;
 
+	if (grant_head(grants, first, end))
+		return;
 	for (chunk = first; chunk < end; chunk++)
 		set_bit((u32)chunk % PAGE_CHUNKS, current_page(grants, chunk)->bits);
 }

@@ -67,6 +67,8 @@ struct ddsnap_grant_page;
 struct ddsnap_grants {
 	u64 chunk_count;
 	u64 generation; /* written by the link thread alone */
+	u64 head_generation; /* the one that head_end is of */
+	u64 head_end; /* every chunk before this one is granted, without a page */
 	u32 page_count;
 	struct ddsnap_grant_page **pages; /* set once, freed at the end */
 };

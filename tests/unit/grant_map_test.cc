@@ -26,6 +26,23 @@ TEST(GrantMap, ForgetsAllAtOnceAndLearnsAnew) {
   EXPECT_FALSE(grants.is_granted(ChunkNr{6}));  // the page's old bits are gone
 }
 
+TEST(GrantMap, TheWholeOfAHugeVolumeCostsNothing) {
+  constexpr std::uint64_t kChunks = std::uint64_t{1} << 32;
+  GrantMap grants(kChunks);
+  const auto grant_all = [&] {
+    grants.grant({ChunkNr{0}, 0x80000000});
+    grants.grant({ChunkNr{0x80000000}, 0x80000000});
+  };
+  grant_all();
+  EXPECT_TRUE(grants.all_granted({ChunkNr{0xfffffff0}, 16}));
+  grants.clear();
+  EXPECT_FALSE(grants.is_granted(ChunkNr{0}));
+  grants.grant({ChunkNr{0x80000000}, 1});  // a head that never was this generation's grants nothing
+  EXPECT_FALSE(grants.is_granted(ChunkNr{5}));
+  grant_all();
+  EXPECT_TRUE(grants.is_granted(ChunkNr{5}));
+}
+
 TEST(GrantMap, PassesOverWhatLiesBeyondTheVolume) {
   GrantMap grants(10);
   grants.grant({ChunkNr{8}, 0xfffffff7});
