@@ -11,9 +11,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build
 JOBS ?= $(shell nproc)
-# The kernel that the module is for, and those that it is tested on.
+# The kernel that the module is for.
 KDIR ?= /lib/modules/$(shell uname -r)/build
-VM_KERNELS ?= 6.1 6.12
 
 CONFIGURE = cmake -S . -G Ninja -DCMAKE_INSTALL_PREFIX=$(PREFIX) -B
 # The sanitizers' builds are clang's where it is there: a third of the time, and a second compiler's
@@ -46,6 +45,7 @@ demo: deps
 	scripts/demo
 
 test: deps
+	@scripts/install-deps --vm
 	$(MAKE) test-plain
 	$(MAKE) test-asan
 	$(MAKE) test-tsan
@@ -104,9 +104,7 @@ kernel-install: kernel
 
 test-vm: build
 	@scripts/install-deps --vm
-	@failed=; for kernel in $(VM_KERNELS); do for test in $(filter-out %/lib.sh,$(wildcard tests/vm/*.sh)); do \
-	  tests/vm/run -k $$kernel -b $(BUILD) $$test || failed="$$failed $$kernel:$$(basename $$test .sh)"; done; done; \
-	  [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
+	$(CTEST) $(BUILD) -L vm
 
 # The same under lockdep and KASAN, on a kernel that is built once: slow.
 test-vm-debug: build
@@ -136,9 +134,8 @@ origin:
 	echo "0 $$(blockdev --getsz /dev/test-origin) ddsnap /dev/test-snapstore /dev/test-origin $(control) -1" | \
 	  dmsetup create vol
 
-devspam:
-	mkdir -p $(BUILD)/bin
-	$(CXX) -std=c++23 -O2 -o $(BUILD)/bin/devspam tests/vm/devspam.cc
+devspam: $(BUILD)/build.ninja
+	ninja -C $(BUILD) -j$(JOBS) devspam
 
 clean:
 	rm -rf build build-asan build-tsan

@@ -2,6 +2,7 @@
 # replayed into its own private chunks), holds what was synced before, and that fsck finds all of them clean.
 # disks: 320M 512M
 # modules: xfs btrfs
+# programs: mke2fs e2fsck mkfs.xfs xfs_repair mkfs.btrfs btrfs
 # timeout: 600
 # memory: 768
 . /lib.sh

@@ -32,6 +32,18 @@ wait_for() {
     usleep 100000
   done
 }
+# requests DISK: reads, writes, discards and flushes completed, merged ones counted as issued
+requests() { awk '{ print $1 + $2 + $5 + $6 + $12 + $16 }' "/sys/block/$1/stat"; }
+# Waits until nothing has been asked of DISK... for a third of a second.
+settle() {
+  local seen now=
+  while :; do
+    seen=$now now=
+    for disk in "$@"; do now="$now $(requests "$disk")"; done
+    [ "$seen" != "$now" ] || return 0
+    usleep 300000
+  done
+}
 same() { [ "$1" = "$2" ] || die "$3: $1 is not $2"; }
 # field N of `dmsetup message NAME 0 stats` by its name
 stat_of() { dmsetup message "$1" 0 stats | sed -n "s/.* $2 \([0-9]*\).*/\1/p"; }

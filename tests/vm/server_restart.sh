@@ -1,10 +1,11 @@
-# Shows that the server, killed -9 and started again under load, is a pause: fio sees no error, a snapshot no
+# Shows that the server, killed -9 and started again 50 times under load, is a pause: fio sees no error, a snapshot no
 # wrong byte, and the agent may go as well.
 # disks: 64M 256M
+# programs: fio
 # timeout: 600
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
-rounds=${ROUNDS:-12}
+rounds=50
 
 dd if=/dev/urandom of=$origin bs=1M count=64 2>/dev/null
 ddsnap initialize -y $store $origin
@@ -22,16 +23,15 @@ fio=$!
 round=0
 while [ $round -lt $rounds ]; do
   round=$((round + 1))
-  usleep $((200000 + round * 37000))
+  usleep $((100000 + round * 137000 % 900000))
   kill -9 "$(cat /tmp/server.pid)"
   if [ $((round % 3)) = 0 ]; then
     kill -9 "$(cat /tmp/agent.pid)"
-    usleep 300000
     start_agent
   fi
   start_server $store $origin || die "the server did not come back in round $round"
   kill -0 $fio || { cat /tmp/fio.out; die "fio ended in round $round"; }
-  if [ $((round % 4)) = 0 ]; then
+  if [ $((round % 10)) = 0 ]; then
     wait_for 60 ddsnap create $server r$round || die "no snapshot in round $round"
     same "$(hash_direct /dev/mapper/snap)" "$before" "snapshot 0 in round $round"
   fi

@@ -1,6 +1,7 @@
 # Shows that the module loads, that the origin target passes reads and granted writes through, that a snapshot
-# stays as it was, and that a granted chunk costs no further question.
+# stays as it was, that a granted chunk costs no further question, and that an old page cache of the origin harms nobody.
 # disks: 32M 64M
+# programs: mke2fs blkdiscard
 # timeout: 600
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
@@ -17,6 +18,13 @@ dd if=/dev/urandom of=/dev/mapper/vol bs=64k seek=3 count=20 oflag=direct conv=f
 before=$(hash_direct $origin)
 same "$(hash_direct /dev/mapper/vol)" "$before" "the origin after a write"
 dmsetup message vol 0 stats
+
+# What the page cache holds of the origin is old from now on: nobody may believe it (T8, timeline 11).
+exec 9<$origin
+cat <&9 >/dev/null
+dd if=/dev/urandom of=/dev/mapper/vol bs=64k count=100 oflag=direct 2>/dev/null
+before=$(hash_direct /dev/mapper/vol)
+[ "$(hash_of $origin)" != "$before" ] || die "the page cache of the origin is not old: nothing is shown below"
 
 say "snapshot 0"
 ddsnap create $server 0
@@ -50,6 +58,7 @@ same "$(hash_direct /dev/mapper/snap0)" "$(hash_of /tmp/copy)" "the written snap
 same "$(hash_direct /dev/mapper/vol)" "$now" "the origin under a written snapshot"
 
 say "remove"
+exec 9<&-
 dmsetup remove snap0
 dmsetup remove vol
 rmmod dm_ddsnap

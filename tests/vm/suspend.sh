@@ -2,6 +2,7 @@
 # and has snapshots created while it is suspended, and that fio sees nothing of it; and that `reconnect` and a
 # server that is stopped (SIGSTOP) hold nobody up for ever.
 # disks: 48M 128M
+# programs: fio
 # timeout: 600
 . /lib.sh
 origin=/dev/vda store=/dev/vdb

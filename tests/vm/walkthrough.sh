@@ -1,6 +1,7 @@
 # Shows the walkthrough of the README of 2006, in its order, with both of its bootstrap strategies: what was
 # downstream is byte for byte upstream's snapshot 1 in the end.
 # disks: 32M 64M 32M 64M
+# programs: mke2fs e2fsck
 # timeout: 600
 . /lib.sh
 up_origin=/dev/vda up_store=/dev/vdb down_origin=/dev/vdc down_store=/dev/vdd
@@ -31,6 +32,10 @@ end() {
   # The next downstream is another machine: it remembers no delta.
   rm -rf /tmp/changelist* /tmp/delta* /var/lib/ddsnap
 }
+refused() {
+  if ddsnap "$@" 2>/tmp/refusal; then die "not refused: ddsnap $*"; fi
+  cat /tmp/refusal
+}
 not_running() { ! pidof "$1"; }
 change() {
   mount -t ext4 /dev/mapper/vol /mnt
@@ -42,6 +47,9 @@ delta() {
   ddsnap create-cl /tmp/server.vol /tmp/changelist"$1-$2" "$1" "$2"
   ddsnap create-delta -r /tmp/changelist"$1-$2" /tmp/delta"$1-$2" /dev/mapper/vol-snapshot"$1" \
     /dev/mapper/vol-snapshot"$2"
+  # The live volume, or the two the wrong way round, are not what the list names (D5, timeline 16).
+  refused create-delta /tmp/changelist"$1-$2" /tmp/wrong /dev/mapper/vol-snapshot"$1" /dev/mapper/vol
+  refused create-delta /tmp/changelist"$1-$2" /tmp/wrong /dev/mapper/vol-snapshot"$2" /dev/mapper/vol-snapshot"$1"
   ddsnap apply-delta /tmp/delta"$1-$2" /dev/mapper/down
   snapshot down "$2"
   cmp /dev/mapper/vol-snapshot"$2" /dev/mapper/down-snapshot"$2"
