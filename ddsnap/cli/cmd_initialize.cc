@@ -8,12 +8,12 @@
 #include "ddsnap/base/random.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
+#include "ddsnap/cli/locked_device.h"
 #include "ddsnap/cli/size_text.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/wall_clock.h"
 #include "ddsnap/io/file_device.h"
 #include "ddsnap/io/ownership_lock.h"
-#include "ddsnap/wire/device_identity.h"
 #include "server/store/snap_store.h"
 
 namespace ddsnap {
@@ -39,14 +39,6 @@ struct OpenDevices {
 
   StoreDevices for_store() const { return {*snapstore, *origin, metadata.get()}; }
 };
-
-Status check_distinct(const FileDevice& one, const FileDevice& other) {
-  const DeviceId first = DD_TRY(identify_device(one.fd(), one.name()));
-  const DeviceId second = DD_TRY(identify_device(other.fd(), other.name()));
-  if (first != second) return {};
-  return fail(ErrorCode::kUsage, fmt::format("{} and {} are the same; each role needs its own",
-                                             one.name(), other.name()));
-}
 
 Result<std::unique_ptr<FileDevice>> open(const std::string& path, DeviceAccess access) {
   return FileDevice::open(path, {.access = access});

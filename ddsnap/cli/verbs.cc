@@ -22,6 +22,7 @@ constexpr Verb kVerbs[] = {
     {"apply-delta", cmd_apply_delta, "turn a copy of the older snapshot into the newer one"},
     {"inspect", cmd_inspect, "tell what a changelist or delta file holds"},
     {"verify", cmd_verify, "check a delta, perhaps against a device"},
+    {"dump", cmd_dump, "print all metadata of a snapstore as JSON"},
     // older spellings
     {"create-snap", cmd_create, {}},
     {"create-snapshot", cmd_create, {}},

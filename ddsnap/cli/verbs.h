@@ -39,5 +39,6 @@ Result<int> cmd_create_delta(Arguments arguments);
 Result<int> cmd_apply_delta(Arguments arguments);
 Result<int> cmd_inspect(Arguments arguments);
 Result<int> cmd_verify(Arguments arguments);
+Result<int> cmd_dump(Arguments arguments);
 
 }  // namespace ddsnap

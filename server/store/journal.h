@@ -19,16 +19,10 @@
 #include "ddsnap/base/random.h"
 #include "ddsnap/base/uuid.h"
 #include "ddsnap/io/block_device.h"
+#include "server/store/journal_record.h"
 #include "server/store/layout.h"
 
 namespace ddsnap {
-
-// Where the next record goes, and what it must chain to.
-struct JournalPosition {
-  std::uint64_t next_offset_bytes = 0;
-  std::uint64_t last_number = 0;
-  std::uint64_t last_checksum = 0;
-};
 
 class Journal {
  public:
@@ -70,14 +64,10 @@ class Journal {
   std::uint64_t padded(std::size_t operation_bytes) const;
   // Where a record of this padded length goes: the next offset, or 0 when it would cross the end.
   std::uint64_t place_for(std::uint64_t length_bytes) const;
-  std::uint64_t encode(std::span<const std::byte> operations, std::uint32_t flags);
-  struct Found;
-  struct Next;
-  Found find_record(std::span<const std::byte> ring, std::uint64_t offset_bytes) const;
-  Next find_next(std::span<const std::byte> ring) const;
-  bool has_later_record(std::span<const std::byte> ring) const;
+  std::uint64_t encode(std::span<const std::byte> operations, bool is_seal);
 
   BlockDevice& device_;
+  Layout layout_;
   Uuid store_;
   std::uint64_t size_bytes_;
   std::uint32_t unit_bytes_;

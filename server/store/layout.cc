@@ -85,8 +85,22 @@ Result<Layout> choose_layout(const StoreDevices& devices, const StoreFormat& for
   return layout;
 }
 
-Status check_layout(const Layout& layout, const StoreDevices& devices) {
-  const BlockDevice& metadata = devices.metadata ? *devices.metadata : devices.snapstore;
+namespace {
+
+std::uint64_t end_of_tables(const Layout& layout) {
+  return layout.block_offset_bytes(0) + layout.table_blocks * kMetadataPageBytes;
+}
+
+Status check_size(const BlockDevice& device, std::uint64_t needed_bytes) {
+  if (needed_bytes <= device.size_bytes()) return {};
+  return fail(ErrorCode::kDamaged,
+              fmt::format("{}: the device is smaller than its store: {} bytes, which needs {}",
+                          device.name(), device.size_bytes(), needed_bytes));
+}
+
+}  // namespace
+
+Status check_metadata_layout(const Layout& layout, const BlockDevice& metadata) {
   const bool is_sane =
       layout.chunk_shift >= kMinChunkShift && layout.chunk_shift <= kMaxChunkShift &&
       layout.journal_unit_bytes >= 512 && layout.journal_unit_bytes <= 4096 &&
@@ -99,17 +113,15 @@ Status check_layout(const Layout& layout, const StoreDevices& devices) {
       layout.slots_offset_bytes % (std::uint64_t{1} << layout.chunk_shift) == 0 &&
       layout.slots_offset_bytes < (std::uint64_t{1} << 62);
   if (!is_sane) return fail(ErrorCode::kDamaged, "the superblock describes an impossible layout");
-  const std::uint64_t tables_end = layout.block_offset_bytes(0) + layout.table_blocks * 4096;
-  const std::uint64_t slots_end =
-      layout.slots_offset_bytes + (layout.slot_count << layout.chunk_shift);
-  if (tables_end > metadata.size_bytes() || slots_end > devices.snapstore.size_bytes())
-    return fail(ErrorCode::kDamaged,
-                fmt::format("{}: the device is smaller than its store",
-                            tables_end > metadata.size_bytes() ? metadata.name()
-                                                               : devices.snapstore.name()));
-  if (!devices.metadata && layout.slots_offset_bytes < tables_end)
+  return check_size(metadata, end_of_tables(layout));
+}
+
+Status check_layout(const Layout& layout, const StoreDevices& devices) {
+  DD_TRY(check_metadata_layout(layout, devices.metadata ? *devices.metadata : devices.snapstore));
+  if (!devices.metadata && layout.slots_offset_bytes < end_of_tables(layout))
     return fail(ErrorCode::kDamaged, "the superblock describes an impossible layout");
-  return {};
+  return check_size(devices.snapstore,
+                    layout.slots_offset_bytes + (layout.slot_count << layout.chunk_shift));
 }
 
 }  // namespace ddsnap

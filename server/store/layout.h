@@ -44,5 +44,7 @@ Result<Layout> choose_layout(const StoreDevices& devices, const StoreFormat& for
 // kDamaged unless every region lies inside its device and in order: what a superblock says is
 // checked by this too.
 Status check_layout(const Layout& layout, const StoreDevices& devices);
+// The same for what lies on the metadata device alone.
+Status check_metadata_layout(const Layout& layout, const BlockDevice& metadata);
 
 }  // namespace ddsnap

@@ -82,7 +82,7 @@ void encode(const Superblock& host, std::span<std::byte> block) {
   std::memcpy(block.data() + kChecksumOffset, &checksum, sizeof checksum);
 }
 
-Result<Superblock> decode(std::span<const std::byte> block, StoreRole role) {
+Result<Superblock> decode(std::span<const std::byte> block) {
   SuperblockDisk disk;
   std::memcpy(&disk, block.data(), sizeof disk);
   if (disk.magic != kMagic)
@@ -97,12 +97,10 @@ Result<Superblock> decode(std::span<const std::byte> block, StoreRole role) {
   const std::uint32_t extent_count = disk.manifest_extent_count.get();
   if (checksum.get() != superblock_checksum(block, host.store) || extent_count > kMaxBlobExtents)
     return fail(ErrorCode::kDamaged, "the superblock is damaged");
-  if (disk.role.get() != static_cast<std::uint32_t>(role))
-    return fail(ErrorCode::kUsage,
-                role == StoreRole::kMetadata
-                    ? "this snapstore keeps its metadata on another device: name it"
-                    : "this is no snapstore with its metadata elsewhere");
-  host.role = role;
+  if (disk.role.get() != static_cast<std::uint32_t>(StoreRole::kMetadata) &&
+      disk.role.get() != static_cast<std::uint32_t>(StoreRole::kData))
+    return fail(ErrorCode::kDamaged, "the superblock has an unknown role");
+  host.role = static_cast<StoreRole>(disk.role.get());
   host.sequence = disk.sequence.get();
   host.generation = disk.generation.get();
   host.created_ns = disk.created_ns.get();
@@ -124,14 +122,24 @@ Result<Superblock> decode(std::span<const std::byte> block, StoreRole role) {
 }
 
 Result<Superblock> read_copy(BlockDevice& device, int copy, StoreRole role) {
+  Superblock host = DD_TRY(read_superblock_copy(device, copy));
+  if (host.role != role)
+    return fail(ErrorCode::kUsage,
+                role == StoreRole::kMetadata
+                    ? "this snapstore keeps its metadata on another device: name it"
+                    : "this is no snapstore with its metadata elsewhere");
+  return host;
+}
+
+}  // namespace
+
+Result<Superblock> read_superblock_copy(BlockDevice& device, int copy) {
   AlignedBuffer block(kSuperblockBytes);
   if (kSuperblockOffsets[copy] + kSuperblockBytes > device.size_bytes())
     return fail(ErrorCode::kNotInitialized, "no snapstore here; 'ddsnap initialize' makes one");
   DD_TRY(device.read_at(kSuperblockOffsets[copy], block.span()));
-  return decode(block.span(), role);
+  return decode(block.span());
 }
-
-}  // namespace
 
 Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role) {
   Result<Superblock> copies[2] = {read_copy(device, 0, role), read_copy(device, 1, role)};

@@ -41,6 +41,8 @@ struct SuperblockRead {
 };
 
 Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role);
+// One copy by itself, of either role: for those who want to see all there is.
+Result<Superblock> read_superblock_copy(BlockDevice& device, int copy);
 // Writes and flushes copy 0, then copy 1. Requires: both copies are the predecessor; else the write
 // of copy 0 could leave one whose manifest is gone as the only good one.
 Status write_superblock(BlockDevice& device, const Superblock& superblock);

@@ -36,6 +36,7 @@ COMMANDS = [
     Command("apply-delta", ("{delta}", "{target}")),
     Command("inspect", ("{delta}",)),
     Command("verify", ("{delta}", "{device}")),
+    Command("dump", ("{store}",)),
 ]
 
 # Further right calls of the verbs above, for the tests of missing and damaged objects.

@@ -7,6 +7,8 @@ import random
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 
 BUILD = pathlib.Path(os.environ["DDSNAP_BUILD"])
@@ -17,6 +19,16 @@ PATIENCE_S = 60
 
 VOLUME_BYTES = 2 << 20
 STORE_BYTES = 64 << 20
+
+PAUSE = threading.Event()  # never set
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        PAUSE.wait(0.01)  # between two looks
 
 
 class CliTest(unittest.TestCase):
@@ -86,3 +98,33 @@ class CliTest(unittest.TestCase):
         with open(self.path(name), "wb") as store:
             store.truncate(STORE_BYTES)
         return self.path(name)
+
+
+class ServerTest(CliTest):
+    """An agent and a server in the foreground, over origin.img, with new.img to write into it."""
+
+    def setUp(self):
+        super().setUp()
+        self.make_volume_pair()
+        self.make_store_file()
+        os.rename(self.path("old.img"), self.path("origin.img"))
+        self.succeed("initialize", "store.img", "origin.img")
+        self.start("agent", "-f", "control")
+        self.start_server()
+
+    def start_server(self):
+        self.server = self.start("server", "-f", "store.img", "origin.img", "control", "server")
+        wait_until(lambda: self.run_ddsnap("list", "server").returncode == 0)
+
+    def stop_server(self, signal_number):
+        self.server.send_signal(signal_number)
+        self.server.wait(PATIENCE_S)
+
+    def start(self, *words):
+        log = open(self.path("-".join(words[:1]) + ".out"), "wb")
+        self.addCleanup(log.close)
+        daemon = subprocess.Popen([DDSNAP, *words], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                  stdout=log, stderr=log)
+        self.addCleanup(daemon.wait, PATIENCE_S)
+        self.addCleanup(daemon.kill)
+        return daemon

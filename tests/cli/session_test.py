@@ -7,22 +7,9 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
-import threading
-import time
 import unittest
 
-from harness import DDSNAP, PATIENCE_S, STORE_BYTES, VOLUME_BYTES, CliTest
-
-PAUSE = threading.Event()  # never set
-
-
-def wait_until(holds):
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        PAUSE.wait(0.01)  # between two looks
+from harness import PATIENCE_S, STORE_BYTES, VOLUME_BYTES, CliTest, ServerTest, wait_until
 
 
 class Stores(CliTest):
@@ -65,28 +52,7 @@ class Stores(CliTest):
         self.succeed("initialize", "-c", "4K", "-j", "2M", "store.img", "old.img", "meta.img")
 
 
-class Session(CliTest):
-    """An agent and a server in the foreground."""
-
-    def setUp(self):
-        super().setUp()
-        self.make_volume_pair()
-        self.make_store_file()
-        os.rename(self.path("old.img"), self.path("origin.img"))
-        self.succeed("initialize", "store.img", "origin.img")
-        self.start("agent", "-f", "control")
-        self.server = self.start("server", "-f", "store.img", "origin.img", "control", "server")
-        wait_until(lambda: self.run_ddsnap("list", "server").returncode == 0)
-
-    def start(self, *words):
-        log = open(self.path("-".join(words[:1]) + ".out"), "wb")
-        self.addCleanup(log.close)
-        daemon = subprocess.Popen([DDSNAP, *words], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                  stdout=log, stderr=log)
-        self.addCleanup(daemon.wait, PATIENCE_S)
-        self.addCleanup(daemon.kill)
-        return daemon
-
+class Session(ServerTest):
     def list_json(self):
         return json.loads(self.succeed("list", "--json", "server"))
 

@@ -1,0 +1,111 @@
+#include "server/store/journal_record.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ddsnap/base/endian.h"
+#include "ddsnap/base/hash.h"
+#include "ddsnap/base/limits.h"
+
+namespace ddsnap {
+
+namespace {
+
+constexpr std::uint32_t kMagic = 0x524a4444;  // "DDJR"
+constexpr std::uint64_t kChecksumKind = 0x4a52;
+constexpr std::uint32_t kSealFlag = 1;
+
+struct RecordHeaderDisk {
+  le32 magic;
+  le32 length_bytes;  // header and operations, without padding
+  std::array<std::byte, 16> store;
+  le64 number;
+  le64 previous_checksum;
+  le32 flags;
+  le32 reserved;
+  le64 reserved2;
+  le64 checksum;  // XXH3-64 of header (this field zero) and operations
+};
+static_assert(sizeof(RecordHeaderDisk) == kRecordHeaderBytes);
+
+std::uint64_t record_checksum(RecordHeaderDisk header, std::span<const std::byte> operations) {
+  header.checksum = 0;
+  const std::uint64_t head = checksum_of(std::as_bytes(std::span(&header, 1)), kChecksumKind);
+  return checksum_of(operations, head);
+}
+
+}  // namespace
+
+std::uint64_t encode_record(const Uuid& store, const JournalPosition& after, bool is_seal,
+                            std::span<const std::byte> operations, std::uint64_t padded_bytes,
+                            std::span<std::byte> into) {
+  DD_CHECK(sizeof(RecordHeaderDisk) + operations.size() <= padded_bytes &&
+           padded_bytes <= into.size());
+  RecordHeaderDisk header{};
+  header.magic = kMagic;
+  header.length_bytes = static_cast<std::uint32_t>(sizeof header + operations.size());
+  header.store = store.bytes;
+  header.number = after.last_number + 1;
+  header.previous_checksum = after.last_checksum;
+  header.flags = is_seal ? kSealFlag : 0;
+  header.checksum = record_checksum(header, operations);
+  std::memset(into.data(), 0, padded_bytes);
+  std::memcpy(into.data(), &header, sizeof header);
+  std::ranges::copy(operations, into.data() + sizeof header);
+  return header.checksum.get();
+}
+
+Result<JournalRing> JournalRing::read(BlockDevice& metadata, const Layout& layout,
+                                      const Uuid& store) {
+  JournalRing ring(layout, store);
+  DD_TRY(metadata.read_at(kJournalOffset, ring.ring_.span()));
+  return ring;
+}
+
+std::optional<JournalRecord> JournalRing::at(std::uint64_t offset_bytes) const {
+  const std::span<const std::byte> ring = ring_.span();
+  RecordHeaderDisk header;
+  if (offset_bytes + sizeof header > ring.size()) return std::nullopt;
+  std::memcpy(&header, ring.data() + offset_bytes, sizeof header);
+  const std::uint64_t length = header.length_bytes.get();
+  if (header.magic.get() != kMagic || header.store != store_.bytes) return std::nullopt;
+  if (length < sizeof header || length > sizeof header + kMaxRecordBytes ||
+      offset_bytes + length > ring.size())
+    return std::nullopt;
+  const auto operations = ring.subspan(offset_bytes + sizeof header, length - sizeof header);
+  if (header.checksum.get() != record_checksum(header, operations)) return std::nullopt;
+  return JournalRecord{.offset_bytes = offset_bytes,
+                       .length_bytes = round_up(length, unit_bytes_),
+                       .number = header.number.get(),
+                       .previous_checksum = header.previous_checksum.get(),
+                       .checksum = header.checksum.get(),
+                       .is_seal = (header.flags.get() & kSealFlag) != 0,
+                       .operations = operations};
+}
+
+std::optional<JournalRecord> JournalRing::next(const JournalPosition& position) const {
+  std::optional<JournalRecord> best;
+  for (const std::uint64_t offset : {position.next_offset_bytes, std::uint64_t{0}}) {
+    auto found = at(offset);
+    const bool is_next = found && found->number == position.last_number + 1 &&
+                         found->previous_checksum == position.last_checksum;
+    if (!is_next) continue;
+    best = std::move(found);
+    if (!best->is_seal) break;
+  }
+  return best;
+}
+
+std::vector<JournalRecord> JournalRing::later_than(std::uint64_t number) const {
+  std::vector<JournalRecord> later;
+  for (std::uint64_t offset = 0; offset < ring_.size(); offset += unit_bytes_)
+    if (auto found = at(offset); found && found->number > number) later.push_back(*found);
+  std::ranges::sort(later, [](const JournalRecord& a, const JournalRecord& b) {
+    return a.number != b.number ? a.number < b.number : a.is_seal < b.is_seal;
+  });
+  const auto repeated = std::ranges::unique(later, {}, &JournalRecord::number);
+  later.erase(repeated.begin(), repeated.end());
+  return later;
+}
+
+}  // namespace ddsnap
