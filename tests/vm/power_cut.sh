@@ -36,8 +36,9 @@ for tag in $there; do
   [ "$tag" -ge $(((VM_BOOT - 2) * tags_a_boot)) ] || die "snapshot $tag was deleted and is back"
   check "$tag"
 done
-say "$(echo "$there" | grep -c .) of $(echo "$acknowledged" | grep -c .) acknowledged snapshots are there and right after $VM_BOOT cuts"
+say "$(echo "$there" | wc -w) of $(echo "$acknowledged" | wc -w) acknowledged snapshots are there and right after $VM_BOOT cuts"
 if [ "$VM_BOOT" = "$VM_CUTS" ]; then
+  [ "$(echo "$acknowledged" | wc -w)" -gt "$VM_CUTS" ] || die "there was next to no load"
   dmsetup remove vol
   exit 0
 fi
@@ -49,7 +50,7 @@ at=$((VM_BOOT * region))
 devspam write /dev/mapper/vol $at 320 $((VM_BOOT + 1)) &
 devspam write /dev/mapper/vol $((at + 320)) 200 7 &
 echo "vm: load is on"
-last=$(echo "$acknowledged" | grep -c .)
+last=$(echo "$acknowledged" | wc -w)
 number=0
 while :; do
   tag=$((VM_BOOT * tags_a_boot + number))
