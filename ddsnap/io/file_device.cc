@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "ddsnap/io/file_extents.h"
+#include "ddsnap/io/mapped_snapshot.h"
 
 namespace ddsnap {
 
@@ -163,6 +164,12 @@ Result<std::vector<Extent>> FileDevice::extents(ByteRange range) {
   if (facts_.is_block_device) return BlockDevice::extents(range);
   DD_TRY(check_range(*this, range));
   return file_extents({fd_.get(), name_}, range, facts_.geometry.block_bytes);
+}
+
+std::string FileDevice::proven_snapshot_uuid() const {
+  struct stat status{};
+  if (!facts_.is_block_device || ::fstat(fd_.get(), &status) != 0) return {};
+  return mapped_snapshot_uuid(status.st_rdev);
 }
 
 }  // namespace ddsnap

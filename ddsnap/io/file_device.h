@@ -54,6 +54,8 @@ class FileDevice final : public BlockDevice {
   Status discard(ByteRange range) override;
   Status write_zeroes(ByteRange range) override;
   Result<std::vector<Extent>> extents(ByteRange range) override;
+  // Of what the kernel target serves.
+  std::string proven_snapshot_uuid() const override;
 
   // For locks of ownership and for asking which device it is; owned by this object.
   int fd() const { return fd_.get(); }
