@@ -1,4 +1,5 @@
-"""What happens to a volume meanwhile: daemons killed with -9 and started again, room running out.
+"""What happens to a volume meanwhile: daemons that fall or are killed with -9 and are started again,
+room running out.
 
 Whoever works on the volume asks count() before, and any_since() when something failed: then the
 failure may be a disturbance's, and the work is done again; else it is a failure.
@@ -7,8 +8,14 @@ Threads: Killer has one of its own; the rest may be called from any.
 """
 
 import threading
+import time
 
 import stand
+
+NOTICED_S = 5
+LOOK_S = 0.1
+# nbdkit before 1.34 ends itself so when a client hangs up in the middle of several answers.
+NBDKIT_FELL = "raw_send_socket: Assertion `sock >= 0' failed."
 
 
 class Disturbances:
@@ -34,7 +41,14 @@ class Disturbances:
             return -1 if self._going_on else self._count
 
     def any_since(self, count):
-        """Also one that begins a moment later: a killed process may be missed before it is gone."""
+        """Also one that is noticed a moment later than what it spoiled."""
+        try:
+            stand.wait_until(lambda: self._is_other_than(count), "no disturbance", NOTICED_S)
+            return True
+        except TimeoutError:
+            return False
+
+    def _is_other_than(self, count):
         with self._lock:
             return self._going_on > 0 or count != self._count
 
@@ -77,12 +91,36 @@ class Killer:
 
     def _run(self):
         try:
-            while not self._stopping.wait(self._chaos.uniform(0.2, 1.8) * self._pause_s):
+            while not self._stopping.is_set():
+                self._pause(self._chaos.uniform(0.2, 1.8) * self._pause_s)
                 self.kill(self._chaos.choice(self.WHOM))
+            self._has_stopped.set()
+            while True:
+                self._pause(1)
         except Exception as error:  # pylint: disable=broad-except
             self.failure = error
-        self._has_stopped.set()
-        threading.Event().wait()
+            self._has_stopped.set()
+            threading.Event().wait()
+
+    def _pause(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            stand.wait_briefly(LOOK_S)
+            self._raise_a_fallen_nbdkit()
+
+    def _raise_a_fallen_nbdkit(self):
+        """As a supervisor does. Whatever else nbdkit ends of is a failure, for others to find."""
+        nbdkit = self._volume.processes.get("nbdkit")
+        if nbdkit is None or nbdkit.poll() is None:
+            return
+        if not self._volume.log("nbdkit").rstrip().endswith(NBDKIT_FELL):
+            return
+        self._disturbances.begin()
+        try:
+            self._volume.start_nbdkit()
+            self._tally.add("nbdkit fell")
+        finally:
+            self._disturbances.end()
 
     def kill(self, names):
         self._disturbances.begin()
