@@ -48,7 +48,8 @@ class SoakVolume:
             if writer.failure:
                 raise writer.failure
 
-    def insist(self, action, give_up_s=600):
+    def insist(self, action, is_moot=lambda: False, give_up_s=600):
+        """None where it failed and has become moot."""
         deadline = time.monotonic() + give_up_s
         while True:
             since = self.disturbances.count()
@@ -57,6 +58,8 @@ class SoakVolume:
             except WrongBytes:
                 raise
             except (AssertionError, OSError, TimeoutError):
+                if is_moot():
+                    return None
                 if not self.disturbances.any_since(since) or time.monotonic() > deadline:
                     raise
                 stand.wait_briefly(0.1)
@@ -77,23 +80,19 @@ class SoakVolume:
         self.tally.add("given up")
         return True
 
-    def read(self, export, name):
+    def read(self, export, name, is_moot=lambda: False):
         def copy():
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.stand.path(name))
             return self.stand.copy_out(export, name)
-        path = self.insist(copy)
-        self.tally.add("MiB read", os.path.getsize(path) / (1 << 20))
+        path = self.insist(copy, is_moot)
+        if path:
+            self.tally.add("MiB read", os.path.getsize(path) / (1 << 20))
         return path
 
     def read_live(self, tag, name):
         """None when the snapshot was given up, before or meanwhile."""
-        try:
-            return self.read(tag, name)
-        except (AssertionError, OSError):
-            if self.is_given_up(tag):
-                return None
-            raise
+        return self.read(tag, name, lambda: self.is_given_up(tag))
 
     # ---- actions ----
 
@@ -163,12 +162,9 @@ class SoakVolume:
                         raise
                     self.tally.add("snapshot writes refused")
                 return client.read(at, len(content))
-        try:
-            found = self.insist(write)
-        except OSError:
-            if self.is_given_up(tag):
-                return
-            raise
+        found = self.insist(write, lambda: self.is_given_up(tag))
+        if found is None:
+            return
         with open(self.births[tag], "r+b") as birth:
             birth.seek(at)
             old = birth.read(len(content))
@@ -194,12 +190,9 @@ class SoakVolume:
             self.stand.ddsnap("create-delta", *self.chaos.choice(DELTA_MODES), "cl", "delta",
                               f"ddsnap:{self.stand.server}#{older}",
                               f"ddsnap:{self.stand.server}#{newer}")
-        try:
-            self.insist(make)
-        except AssertionError:
-            if self.is_given_up(older) or self.is_given_up(newer):
-                return
-            raise
+            return True
+        if not self.insist(make, lambda: self.is_given_up(older) or self.is_given_up(newer)):
+            return
         self.stand.ddsnap("verify", "delta")
         shutil.copyfile(self.births[older], target)
         self.stand.ddsnap("apply-delta", "delta", target)

@@ -46,6 +46,7 @@ class StampedWriter:
         self._first_byte = first_byte
         self._pace = pace
         self._disturbances = disturbances
+        self._connected_at = 0  # of the connection in use, as Disturbances counts
         self._lock = threading.Lock()
         self._model = bytearray(region_bytes)
         self._entries = []  # while a snapshot is made: (at, content, is_sure)
@@ -143,11 +144,11 @@ class StampedWriter:
 
     def _connect(self):
         """A client, or None where nbdkit is not there because it was killed."""
-        since = self._disturbances.count()
+        self._connected_at = self._disturbances.count()
         try:
             return NbdClient(self._volume.nbd)
         except OSError:
-            if not self._disturbances.any_since(since):
+            if not self._disturbances.any_since(self._connected_at):
                 raise
             stand.wait_briefly(0.05)
             return None
@@ -168,7 +169,6 @@ class StampedWriter:
             if not self._is_recording:
                 self._entries.clear()
             self._entries.append((at, content, True))
-        since = self._disturbances.count()
         try:
             self._send(client, at, content)
         except NbdError as error:
@@ -177,7 +177,7 @@ class StampedWriter:
             self.refused += 1
             return self._settle(client, at, content)
         except OSError:
-            if not self._disturbances.any_since(since):
+            if not self._disturbances.any_since(self._connected_at):
                 raise
             return self._settle(None, at, content)
         with self._lock:
@@ -201,12 +201,11 @@ class StampedWriter:
                 if self._stopping.is_set():
                     return None
                 continue
-            since = self._disturbances.count()
             try:
                 found = client.read(self._first_byte + at, len(content))
                 break
             except OSError:
-                if not self._disturbances.any_since(since):
+                if not self._disturbances.any_since(self._connected_at):
                     raise
                 client = None
         for sector in range(0, len(content), SECTOR_BYTES):
