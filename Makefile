@@ -4,6 +4,7 @@
 #   make demo       the whole path, once        make fmt       format in place
 #   make test       all tests, plain, then under ASan+UBSan and TSan
 #   make sim        crashes at every write and flush, SIM_SEEDS=FIRST-LAST of them
+#   make fuzz       libFuzzer over each decoder, FUZZ_SECONDS=N of each
 #   make soak       everything at once under kill -9, SOAK_SECONDS=N of it
 #   make bench      benchmarks, printed         make install   to $(DESTDIR)$(PREFIX)
 #   make kernel     the dm-ddsnap module        make test-vm   its tests in QEMU, on both kernels
@@ -22,7 +23,7 @@ CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS) --test-dir
 # ThreadSanitizer of GCC 12 wants addresses where a kernel with much randomisation may not put them.
 FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: all build deps demo test test-plain test-asan test-tsan sim soak lint fmt bench install clean
+.PHONY: all build deps demo test test-plain test-asan test-tsan sim fuzz soak lint fmt bench install clean
 .PHONY: kernel kernel-install test-vm test-vm-debug dd-init dd-agent dd-server origin devspam
 
 all: build
@@ -65,6 +66,17 @@ test-tsan: build-tsan/build.ninja
 SIM_SEEDS ?= 1000-1999
 sim: build
 	DDSNAP_SIM_SEEDS=$(SIM_SEEDS) ctest --verbose --no-tests=error -L sim --test-dir $(BUILD) --timeout 86400
+
+# libFuzzer over each decoder in turn, FUZZ_SECONDS of each. What it finds interesting stays in
+# build-fuzz/corpus; what ends a target becomes tests/fuzz/seeds/TARGET/NAME, with its cure.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/*_fuzz.cc)))
+build-fuzz/build.ninja:
+	$(CONFIGURE) build-fuzz -DCMAKE_BUILD_TYPE=Sanitize -DCMAKE_CXX_COMPILER=clang++-19 \
+	  -DDDSNAP_SANITIZE=address,undefined -DDDSNAP_FUZZ=ON
+fuzz: build-fuzz/build.ninja
+	ninja -C build-fuzz -j$(JOBS) fuzz_targets
+	@for target in $(FUZZ_TARGETS); do tests/fuzz/run build-fuzz $$target $(FUZZ_SECONDS) || exit 1; done
 
 # Everything at once, for hours: both mixes side by side. SOAK_PACE=0.1 works a tenth of the time.
 SOAK_SECONDS ?= 14400
@@ -138,4 +150,4 @@ devspam: $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j$(JOBS) devspam
 
 clean:
-	rm -rf build build-asan build-tsan
+	rm -rf build build-asan build-tsan build-fuzz

@@ -4,6 +4,7 @@
 
 #include "ddsnap/base/endian.h"
 #include "ddsnap/base/limits.h"
+#include "server/store/bitmap_check.h"
 #include "server/store/pack.h"
 
 namespace ddsnap {
@@ -166,14 +167,9 @@ Result<Roaring> take_bitmap(Unpacker& from) {
   const auto length = DD_TRY(from.take<le64>())
   .get();
   const auto bytes = DD_TRY(from.take_bytes(length));
-  if (bytes.empty()) return fail(ErrorCode::kDamaged, "a change map is empty");
-  // CRoaring throws where the bytes are no bitmap; the checksum makes that a rarity, not an
-  // impossibility.
-  try {
-    return Roaring::readSafe(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  } catch (const std::exception& error) {
-    return fail(ErrorCode::kDamaged, std::string("a change map cannot be read: ") + error.what());
-  }
+  if (const Status whole = check_portable_bitmap(bytes); !whole)
+    return with_context("a change map", whole.error());
+  return Roaring::readSafe(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
 }  // namespace
