@@ -43,6 +43,11 @@ bool Dropping::finish_ready() {
   bool has_removed = false;
   for (auto at = snapshots_.begin(); at != snapshots_.end();) {
     const Epoch snapshot = *at;
+    const auto facts = parts_.store.find(snapshot);
+    if (!facts || !facts->is_dropping) {  // a user has given it up meanwhile
+      at = snapshots_.erase(at);
+      continue;
+    }
     if (has_readers(snapshot)) {
       ++at;
       continue;

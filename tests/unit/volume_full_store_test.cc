@@ -152,6 +152,24 @@ TEST_F(VolumeFullStore, AbsentTargetOfAVictimIsNotWaitedForButLearnsOnReturn) {
   EXPECT_EQ(overwrite(7000, 1), 1u);
 }
 
+// The whole-volume simulation found it (seed 177): the policy went on with a victim that its user
+// had given up meanwhile, and made "dropped" of a bookmark.
+TEST_F(VolumeFullStore, VictimThatItsUserGivesUpMeanwhileStaysABookmark) {
+  create("0");
+  const auto s = world_.attach("s", "0");
+  overwrite(0, free_slots());
+  world_.send(target_.session, PrepareWriteMessage{{{{7000}, 1}}});
+  world_.run();
+  world_.take<DroppedMessage>(s.session);
+  world_.send(s.session, DetachMessage{});
+  const SessionId client = world_.connect();
+  world_.send(client, DeleteSnapshotMessage{.tag = "0", .keep_bookmark = true});
+  world_.take<OkMessage>(client);
+  world_.run();
+  EXPECT_EQ(world_.take_grants(target_.session).back().result_errno, 0);
+  EXPECT_EQ(world_.store->find("0")->kind, BoundaryKind::kBookmark);
+}
+
 TEST_F(VolumeFullStore, PrivateWritesGetEnospcAndEvictNothing) {
   create("other");
   create("0");
