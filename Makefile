@@ -3,7 +3,7 @@
 #   make            build                       make lint      format, include arrows, clang-tidy, scripts
 #   make demo       the whole path, once        make fmt       format in place
 #   make test       all tests, plain, then under ASan+UBSan and TSan
-#   make sim        crashes at every write and flush, SIM_SEEDS=FIRST-LAST of them
+#   make sim        the store and whole volumes under faults: SIM_SEEDS=FIRST-LAST, SIM_SECONDS=N, SEED=N
 #   make fuzz       libFuzzer over each decoder, FUZZ_SECONDS=N of each
 #   make soak       everything at once under kill -9, SOAK_SECONDS=N of it
 #   make bench      benchmarks, printed         make install   to $(DESTDIR)$(PREFIX)
@@ -62,10 +62,18 @@ test-tsan: build-tsan/build.ninja
 	ninja -C build-tsan -j$(JOBS) threaded_tests
 	$(FIXED_ADDRESSES) $(CTEST) build-tsan -L threaded
 
-# The long form of tests/sim: other seeds, and more of them, than `make test` runs.
+# The long form of tests/sim: other seeds, and more of them, than `make test` runs. SIM_SECONDS=N is
+# for the simulation of the whole volume, and goes on from SIM_FIRST; SEED=N replays one seed of it.
 SIM_SEEDS ?= 1000-1999
+SIM_FIRST ?= 1000
 sim: build
+ifdef SEED
+	DDSNAP_SIM_SEED=$(SEED) $(BUILD)/bin/volume_sim_test
+else ifdef SIM_SECONDS
+	DDSNAP_SIM_SECONDS=$(SIM_SECONDS) DDSNAP_SIM_FIRST=$(SIM_FIRST) $(BUILD)/bin/volume_sim_test
+else
 	DDSNAP_SIM_SEEDS=$(SIM_SEEDS) ctest --verbose --no-tests=error -L sim --test-dir $(BUILD) --timeout 86400
+endif
 
 # libFuzzer over each decoder in turn, FUZZ_SECONDS of each. What it finds interesting stays in
 # build-fuzz/corpus; what ends a target becomes tests/fuzz/seeds/TARGET/NAME, with its cure.

@@ -1,0 +1,428 @@
+#include "tests/support/volume_sim.h"
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "tests/support/sim_client.h"
+#include "tests/support/sim_origin_target.h"
+#include "tests/support/sim_server.h"
+#include "tests/support/sim_snapshot_target.h"
+
+namespace ddsnap::test {
+
+namespace {
+
+constexpr std::size_t kClients = 3;
+constexpr std::size_t kCrashImages = 8;
+constexpr std::uint64_t kRestDeadline = 400 * kSimSecond;
+constexpr std::uint64_t kLongStallGrace = 100 * kSimSecond;
+
+class VolumeSim {
+ public:
+  VolumeSim(std::uint64_t seed, std::uint64_t operations, bool is_verbose)
+      : seed_(seed), operations_(operations), host_(seed, is_verbose), server_(host_) {
+    host_.is_gone = [this](const Attachment& attachment) { return is_gone(attachment); };
+    host_.origin_writer = [this] { return origin_writer(); };
+    host_.reader_of = [this](const Uuid& snapshot) { return reader_of(snapshot); };
+    host_.check_landing = [this](ChunkNr chunk) { server_.check_landing(chunk); };
+  }
+
+  VolumeSimResult run() {
+    if (prepare()) {
+      while (!host_.is_over() && host_.tally.operations() < operations_) step();
+      if (!host_.is_over()) come_to_rest();
+      if (!host_.is_over()) look_at_the_end();
+    }
+    return {host_.wrong, host_.tally};
+  }
+
+ private:
+  // ---- the world ----
+  bool prepare();
+  void boot();
+  void power_cut();
+  void plan_power_cut();
+  void step();
+
+  // ---- who lives in it ----
+  void populate();
+  void keep_origin_target(std::size_t place);
+  void keep_snapshot_target(std::size_t place);
+  void drive(SimOriginTarget& target);
+  void drive(SimSnapshotTarget& target);
+  void drive(SimClient& client);
+  void plan_faults();
+  void every(std::uint64_t mean_ns, void (VolumeSim::*act)());
+  void kill_target();
+  void stall_target();
+  void cut_line() { host_.network.cut_any(); }
+  void fail_io();
+  std::vector<SimTarget*> living();
+
+  // ---- what the parts ask ----
+  bool is_gone(const Attachment& attachment) const;
+  std::string origin_writer() const;
+  std::string reader_of(const Uuid& snapshot) const;
+
+  // ---- the end ----
+  void come_to_rest();
+  void run_until(std::uint64_t until_ns, bool (VolumeSim::*is_done)() const);
+  bool are_clients_idle() const;
+  bool is_at_rest() const;
+  std::string who_waits() const;
+  void look_at_the_end();
+  std::string check_dropped() const;
+  void restart_cleanly();
+  void delete_all();
+
+  const std::uint64_t seed_;
+  const std::uint64_t operations_;
+  SimHost host_;
+  SimServer server_;
+  std::uint64_t last_world_ = 0;
+  std::uint64_t last_target_ = 0;
+  // Never shrink within a world: events name them.
+  std::deque<std::unique_ptr<SimOriginTarget>> origin_targets_;
+  std::deque<std::unique_ptr<SimSnapshotTarget>> snapshot_targets_;
+  std::deque<std::unique_ptr<SimClient>> clients_;
+};
+
+// ---- the world ----
+
+bool VolumeSim::prepare() {
+  const SimShape& shape = host_.shape;
+  host_.world = std::make_unique<SimWorld>(seed_);
+  host_.world->add_device("origin", {.size_bytes = shape.volume_bytes});
+  host_.world->add_device("snapstore", {.size_bytes = shape.snapstore_bytes});
+  if (shape.metadata_bytes != 0)
+    host_.world->add_device("metadata", {.size_bytes = shape.metadata_bytes});
+  const Status made =
+      initialize_store(host_.devices(), {.chunk_shift = kSimChunkShift}, host_.random);
+  if (!made) {
+    host_.found("initialize: " + made.error().message());
+    return false;
+  }
+  host_.trace("{} bytes, {} of snapstore, {} of metadata; {} origin targets, {} snapshot targets{}",
+              shape.volume_bytes, shape.snapstore_bytes, shape.metadata_bytes, shape.origin_targets,
+              shape.snapshot_targets, shape.is_tight ? ", tight" : "");
+  boot();
+  return true;
+}
+
+void VolumeSim::boot() {
+  host_.boot_id = Uuid::make(host_.random);
+  plan_power_cut();
+  server_.start_after(host_.random.below(100 * kSimMs));
+  populate();
+  plan_faults();
+}
+
+void VolumeSim::plan_power_cut() {
+  const std::uint64_t mean = host_.shape.power_cut_mean;
+  if (mean == 0 || host_.is_calm) return;
+  // Often within recovery, to be cut off again.
+  const std::uint64_t after =
+      host_.one_in(4) ? host_.random.below(16) : host_.random.below(2 * mean);
+  host_.world->crash_at_operation(host_.world->operations() + after);
+}
+
+void VolumeSim::power_cut() {
+  ++host_.tally.power_cuts;
+  host_.events.clear();
+  host_.network.power_cut();
+  server_.vanish();
+  origin_targets_.clear();
+  snapshot_targets_.clear();
+  clients_.clear();
+  const std::vector<SimImage> images = host_.world->crash_images(kCrashImages);
+  const SimImage& image = images[host_.random.below(images.size())];
+  host_.trace("POWER CUT at operation {}: {}", host_.world->operations(), image.description);
+  auto world = std::make_unique<SimWorld>(image, seed_ * 1'000'003 + ++last_world_);
+  host_.world = std::move(world);
+  if (auto wrong = host_.truth.settle_origin(host_.origin()); !wrong.empty())
+    return host_.found("after the power cut: " + wrong);
+  boot();
+}
+
+void VolumeSim::step() {
+  if (!host_.events.run_next())
+    return host_.found("nothing happens any more; waiting:" + who_waits());
+  if (host_.world->crashed() && !host_.is_over()) power_cut();
+}
+
+// ---- who lives in it ----
+
+void VolumeSim::populate() {
+  for (std::size_t i = 0; i < host_.shape.origin_targets; ++i) keep_origin_target(i);
+  for (std::size_t i = 0; i < host_.shape.snapshot_targets; ++i) keep_snapshot_target(i);
+  for (std::size_t i = 0; i < kClients; ++i) {
+    clients_.push_back(std::make_unique<SimClient>(host_, fmt::format("client{}", i)));
+    drive(*clients_.back());
+  }
+}
+
+// One place after another has a target, and a new one after that one's death.
+void VolumeSim::keep_origin_target(std::size_t place) {
+  host_.events.after(host_.pause_ns(200 * kSimMs), [this, place] {
+    if (host_.is_calm) return;
+    origin_targets_.push_back(
+        std::make_unique<SimOriginTarget>(host_, fmt::format("origin{}", ++last_target_)));
+    origin_targets_.back()->start();
+    drive(*origin_targets_.back());
+  });
+}
+
+void VolumeSim::keep_snapshot_target(std::size_t place) {
+  host_.events.after(host_.pause_ns(200 * kSimMs), [this, place] {
+    if (host_.is_calm) return;
+    std::vector<std::string> tags;
+    for (const auto& boundary : host_.truth.boundaries())
+      if (boundary.is_readable()) tags.push_back(boundary.tag);
+    if (tags.empty()) return keep_snapshot_target(place);
+    const std::string tag = tags[host_.random.below(tags.size())];
+    snapshot_targets_.push_back(
+        std::make_unique<SimSnapshotTarget>(host_, fmt::format("snapshot{}", ++last_target_), tag));
+    snapshot_targets_.back()->start();
+    drive(*snapshot_targets_.back());
+  });
+}
+
+void VolumeSim::drive(SimOriginTarget& target) {
+  host_.events.after(host_.pause_ns(40 * kSimMs), [this, &target] {
+    if (host_.is_calm) return;
+    if (target.is_dead()) return keep_origin_target(0);
+    const std::uint64_t roll = host_.random.below(1000);
+    if (target.is_stalled() || roll < 720) {
+      target.write();
+    } else if (roll < 940) {
+      target.read();
+    } else if (roll < 996) {
+      target.flush();
+    } else {
+      target.leave();
+    }
+    drive(target);
+  });
+}
+
+void VolumeSim::drive(SimSnapshotTarget& target) {
+  host_.events.after(host_.pause_ns(40 * kSimMs), [this, &target] {
+    if (host_.is_calm) return;
+    if (target.is_dead()) return keep_snapshot_target(0);
+    const std::uint64_t roll = host_.random.below(1000);
+    if (target.is_useless() || roll >= 988) {
+      target.leave();
+    } else if (roll < 800) {
+      target.read();
+    } else if (roll < 950) {
+      target.write();
+    } else {
+      target.flush();
+    }
+    drive(target);
+  });
+}
+
+void VolumeSim::drive(SimClient& client) {
+  host_.events.after(host_.pause_ns(50 * kSimMs), [this, &client] {
+    if (host_.is_calm) return;
+    client.act();
+    drive(client);
+  });
+}
+
+void VolumeSim::every(std::uint64_t mean_ns, void (VolumeSim::*act)()) {
+  if (mean_ns == 0) return;
+  host_.events.after(1 + host_.random.below(2 * mean_ns), [this, mean_ns, act] {
+    if (host_.is_calm) return;
+    (this->*act)();
+    every(mean_ns, act);
+  });
+}
+
+void VolumeSim::plan_faults() {
+  every(host_.shape.target_kill_mean_ns, &VolumeSim::kill_target);
+  every(host_.shape.line_cut_mean_ns, &VolumeSim::cut_line);
+  every(host_.shape.stall_mean_ns, &VolumeSim::stall_target);
+  if (host_.shape.has_io_errors) every(300 * kSimMs, &VolumeSim::fail_io);
+}
+
+std::vector<SimTarget*> VolumeSim::living() {
+  std::vector<SimTarget*> all;
+  for (const auto& target : origin_targets_)
+    if (!target->is_dead()) all.push_back(target.get());
+  for (const auto& target : snapshot_targets_)
+    if (!target->is_dead()) all.push_back(target.get());
+  return all;
+}
+
+void VolumeSim::kill_target() {
+  const auto all = living();
+  if (all.empty()) return;
+  ++host_.tally.target_kills;
+  all[host_.random.below(all.size())]->kill();
+}
+
+void VolumeSim::stall_target() {
+  const auto all = living();
+  if (all.empty()) return;
+  ++host_.tally.stalls;
+  SimTarget& target = *all[host_.random.below(all.size())];
+  if (host_.shape.has_long_stalls && host_.one_in(6)) {
+    host_.trace("{} stalls for good", target.label());
+    target.stall_for_good();
+    // Somebody finds it so in the end.
+    host_.events.after(kLongStallGrace + host_.random.below(kLongStallGrace),
+                       [&target] { target.kill(); });
+    return;
+  }
+  target.stall_for(host_.random.below(host_.one_in(8) ? 4 * kSimSecond : 100 * kSimMs));
+}
+
+void VolumeSim::fail_io() {
+  if (!server_.is_up()) return;
+  using Fault = SimProcess::Fault;
+  constexpr Fault::Kind kKinds[] = {Fault::Kind::kRead, Fault::Kind::kWrite, Fault::Kind::kFlush};
+  constexpr SimRole kRoles[] = {SimRole::kOrigin, SimRole::kSnapstore, SimRole::kMetadata};
+  const bool is_split = host_.shape.metadata_bytes != 0;
+  const Fault fault{
+      .kind = kKinds[host_.random.below(3)],
+      .role = kRoles[host_.random.below(is_split ? 3 : 2)],
+      .times = host_.one_in(3) ? 1000u : static_cast<std::uint32_t>(1 + host_.random.below(3))};
+  if (fault.role == SimRole::kOrigin && fault.kind == Fault::Kind::kWrite) return;
+  server_.process().fault = fault;
+  // It may go away by itself.
+  if (host_.one_in(2))
+    host_.events.after(host_.random.below(2 * kSimSecond),
+                       [this] { server_.process().fault.reset(); });
+}
+
+// ---- what the parts ask ----
+
+bool VolumeSim::is_gone(const Attachment& attachment) const {
+  if (attachment.boot_id != host_.boot_id) return true;
+  for (const auto& target : origin_targets_)
+    if (target->uuid() == attachment.target_uuid) return target->is_gone();
+  for (const auto& target : snapshot_targets_)
+    if (target->uuid() == attachment.target_uuid) return target->is_gone();
+  return true;
+}
+
+std::string VolumeSim::origin_writer() const {
+  for (const auto& target : origin_targets_)
+    if (target->has_writes_in_flight()) return target->to_text();
+  return {};
+}
+
+std::string VolumeSim::reader_of(const Uuid& snapshot) const {
+  for (const auto& target : snapshot_targets_)
+    if (target->may_use(snapshot)) return target->to_text();
+  return {};
+}
+
+// ---- the end ----
+
+bool VolumeSim::are_clients_idle() const {
+  return server_.is_up() &&
+         std::ranges::all_of(clients_, [](const auto& client) { return client->is_idle(); });
+}
+
+bool VolumeSim::is_at_rest() const {
+  const auto is_idle = [](const auto& target) { return target->is_idle(); };
+  return are_clients_idle() && server_.is_idle() && !server_.store()->failed() &&
+         std::ranges::all_of(origin_targets_, is_idle) &&
+         std::ranges::all_of(snapshot_targets_, is_idle);
+}
+
+std::string VolumeSim::who_waits() const {
+  std::string text = server_.is_up() ? "" : " the server is down;";
+  if (server_.is_up() && !server_.is_idle()) text += " the server is busy;";
+  for (const auto& client : clients_)
+    if (!client->is_idle()) text += " " + client->to_text() + ";";
+  for (const auto& target : origin_targets_)
+    if (!target->is_idle()) text += " " + target->to_text() + ";";
+  for (const auto& target : snapshot_targets_)
+    if (!target->is_idle()) text += " " + target->to_text() + ";";
+  return text;
+}
+
+void VolumeSim::run_until(std::uint64_t until_ns, bool (VolumeSim::*is_done)() const) {
+  while (!host_.is_over() && !(this->*is_done)()) {
+    if (host_.events.now_ns() >= until_ns) return host_.found("never at rest:" + who_waits());
+    step();
+  }
+}
+
+void VolumeSim::come_to_rest() {
+  host_.is_calm = true;
+  host_.trace("calm");
+  host_.world->crash_at_operation(UINT64_MAX);
+  server_.process().dies_at.reset();
+  server_.process().fault.reset();
+  const bool has_stalled = std::ranges::any_of(
+      living(), [](const SimTarget* target) { return target->is_stalled_for_good(); });
+  // Those who stall for good hold up nobody for ever (T2, T6).
+  if (has_stalled) run_until(host_.events.now_ns() + kLongStallGrace, &VolumeSim::are_clients_idle);
+  for (SimTarget* target : living())
+    if (target->is_stalled_for_good()) target->kill();
+  run_until(host_.events.now_ns() + kRestDeadline, &VolumeSim::is_at_rest);
+}
+
+std::string VolumeSim::check_dropped() const {
+  for (const auto& boundary : host_.truth.boundaries()) {
+    if (!boundary.is_dropping) continue;
+    const std::string reader = reader_of(boundary.uuid);
+    if (reader.empty())
+      return fmt::format("snapshot {} is given up, nobody reads it, and it is not gone (T6)",
+                         boundary.tag);
+    return fmt::format("snapshot {} is given up, and {} was never told (T6)", boundary.tag, reader);
+  }
+  return {};
+}
+
+void VolumeSim::restart_cleanly() {
+  server_.stop();
+  run_until(host_.events.now_ns() + kRestDeadline, &VolumeSim::is_at_rest);
+}
+
+void VolumeSim::look_at_the_end() {
+  restart_cleanly();
+  if (host_.is_over()) return;
+  // Absent targets are looked for every two seconds; dropping goes on as they are found gone.
+  const std::uint64_t until_ns = host_.events.now_ns() + 60 * kSimSecond;
+  while (!host_.is_over() && host_.events.now_ns() < until_ns && !check_dropped().empty())
+    if (!host_.events.run_next()) break;
+  if (host_.is_over()) return;
+  if (auto wrong = check_dropped(); !wrong.empty()) return host_.found(wrong);
+  host_.world->crash_now();
+  power_cut();
+  run_until(host_.events.now_ns() + kRestDeadline, &VolumeSim::is_at_rest);
+  if (!host_.is_over()) delete_all();
+}
+
+// S4: when nothing is left, nothing is used.
+void VolumeSim::delete_all() {
+  server_.vanish();
+  auto store = SnapStore::open(host_.devices(), {}, host_.random);
+  if (!store) return host_.found("at the end: " + store.error().message());
+  for (const BoundaryFacts& boundary : (*store)->boundaries({}, kMaxBoundaries))
+    if (const Status removed = (*store)->remove(boundary.epoch, SnapStore::Keep::kNothing);
+        !removed)
+      return host_.found("at the end: " + removed.error().message());
+  while ((*store)->has_background_work())
+    if (const Status done = (*store)->background_step(); !done)
+      return host_.found("at the end: " + done.error().message());
+  const std::uint64_t used = (*store)->facts().slots_total - (*store)->usage().slots_free;
+  if (used != 0) host_.found(fmt::format("{} slots have leaked (S4)", used));
+}
+
+}  // namespace
+
+VolumeSimResult run_volume_sim(std::uint64_t seed, std::uint64_t operations, bool is_verbose) {
+  VolumeSim simulation(seed, operations, is_verbose);
+  return simulation.run();
+}
+
+}  // namespace ddsnap::test
