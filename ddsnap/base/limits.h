@@ -73,9 +73,10 @@ inline constexpr std::uint32_t kMaxRunChunks = 65535;        // of one entry
 inline constexpr std::size_t kApplyWindowBytes = 16u << 20;  // content journalled at once
 inline constexpr std::size_t kMaxApplyWindowFrames = 4096;
 inline constexpr std::size_t kMaxApplyStateBytes = 64u << 20;
-inline constexpr std::size_t kMaxRememberedDeltas = 64;   // with one target
-inline constexpr std::size_t kMaxReportedRanges = 64;     // in what verify tells
-inline constexpr std::size_t kReadPieceBytes = 1u << 20;  // read of a device or stream in one go
+inline constexpr std::size_t kMaxRememberedDeltas = 64;      // with one target
+inline constexpr std::size_t kMaxReportedRanges = 64;        // in what verify tells
+inline constexpr std::size_t kReadPieceBytes = 1u << 20;     // read of a device or stream in one go
+inline constexpr std::uint64_t kHoleWindowBytes = 1u << 30;  // asked for holes in one go
 
 // Long work: deltas, comparisons
 inline constexpr unsigned kMaxWorkers = 64;

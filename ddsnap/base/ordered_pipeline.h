@@ -7,7 +7,7 @@
 // Units     Bytes of memory that jobs say to hold.
 // Shape     Jobs are used again, so that their buffers are; produce() overwrites what it finds. Of
 //           the jobs that are produced and not consumed yet there are at most max_jobs, and they
-//           hold at most memory_bytes, except that one job may exceed what is left.
+//           hold at most memory_bytes if max_job_bytes tells the truth and one job has room there.
 // Errors    Those of a plain loop over the jobs: the first in their order wins, whoever finished
 //           first, and every job before it was consumed. kInterrupted as soon as asked for, once
 //           the stages that are under way have returned.
@@ -38,6 +38,7 @@ struct PipelineLimits {
   unsigned workers = 1;
   std::size_t memory_bytes = 0;
   std::size_t max_jobs = 16;
+  std::size_t max_job_bytes = 0;  // 0: not known, and one job may exceed what is left
 };
 
 // Requires: Job is default-constructible and has weight_bytes(), what it holds once produced and
@@ -111,7 +112,8 @@ class OrderedPipeline {
   SlotPtr wait_for_room() {
     std::unique_lock lock(mutex_);
     may_produce_.wait(lock, [this] {
-      const bool has_room = in_flight_bytes_ < limits_.memory_bytes &&
+      const std::size_t next_bytes = std::max<std::size_t>(1, limits_.max_job_bytes);
+      const bool has_room = in_flight_bytes_ + next_bytes <= limits_.memory_bytes &&
                             in_flight_ < std::max<std::size_t>(1, limits_.max_jobs);
       return is_stopping_ || in_flight_ == 0 || has_room;
     });

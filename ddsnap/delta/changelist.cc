@@ -118,12 +118,23 @@ std::optional<ChangelistCursor::Item> ChangelistCursor::next() {
   const ChunkRange& range = list_.ranges[range_index_];
   Item item{{range.first.value + in_range_}, std::nullopt};
   if (!list_.before.empty()) item.before = list_.before[chunk_index_];
-  ++chunk_index_;
-  if (++in_range_ == range.count) {
-    ++range_index_;
-    in_range_ = 0;
-  }
+  skip(1);
   return item;
+}
+
+ChunkRange ChangelistCursor::rest_of_range() const {
+  if (range_index_ == list_.ranges.size()) return {};
+  const ChunkRange& range = list_.ranges[range_index_];
+  return {{range.first.value + in_range_}, range.count - in_range_};
+}
+
+void ChangelistCursor::skip(std::uint32_t count) {
+  if (count == 0) return;
+  chunk_index_ += count;
+  in_range_ += count;
+  if (in_range_ < list_.ranges[range_index_].count) return;
+  ++range_index_;
+  in_range_ = 0;
 }
 
 }  // namespace ddsnap

@@ -71,6 +71,10 @@ class ChangelistCursor {
     std::optional<ChunkHash> before;
   };
   std::optional<Item> next();
+  // The chunks from here to the end of their range; no chunks at the end of the list.
+  ChunkRange rest_of_range() const;
+  // Requires: count <= rest_of_range().count.
+  void skip(std::uint32_t count);
 
  private:
   const Changelist& list_;

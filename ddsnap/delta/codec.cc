@@ -43,29 +43,26 @@ char* chars(std::span<std::byte> bytes) {
   return reinterpret_cast<char*>(bytes.data());
 }
 
-using Compressed = Result<std::vector<std::byte>>;
+using Length = Result<std::size_t>;
 
-Compressed compress_zlib(std::span<const std::byte> content, int level) {
-  std::vector<std::byte> out(content.size());
-  uLongf out_bytes = out.size();
+Length compress_zlib(std::span<const std::byte> content, int level, std::span<std::byte> into) {
+  uLongf out_bytes = into.size();
   const int result =
-      ::compress2(reinterpret_cast<Bytef*>(out.data()), &out_bytes,
+      ::compress2(reinterpret_cast<Bytef*>(into.data()), &out_bytes,
                   reinterpret_cast<const Bytef*>(content.data()), content.size(), level);
-  if (result == Z_BUF_ERROR) return std::vector<std::byte>{};
+  if (result == Z_BUF_ERROR) return 0;
   if (result != Z_OK) return fail(ErrorCode::kFailed, "zlib cannot compress");
-  out.resize(out_bytes);
-  return out;
+  return out_bytes;
 }
 
-Compressed compress_lz4(std::span<const std::byte> content, int level) {
-  std::vector<std::byte> out(content.size());
+Length compress_lz4(std::span<const std::byte> content, int level, std::span<std::byte> into) {
   const int in_bytes = static_cast<int>(content.size());
+  const int room_bytes = static_cast<int>(into.size());
   const int out_bytes =
       level < LZ4HC_CLEVEL_MIN
-          ? LZ4_compress_default(chars(content), chars(std::span(out)), in_bytes, in_bytes)
-          : LZ4_compress_HC(chars(content), chars(std::span(out)), in_bytes, in_bytes, level);
-  out.resize(static_cast<std::size_t>(std::max(out_bytes, 0)));  // 0: it did not fit
-  return out;
+          ? LZ4_compress_default(chars(content), chars(into), in_bytes, room_bytes)
+          : LZ4_compress_HC(chars(content), chars(into), in_bytes, room_bytes, level);
+  return static_cast<std::size_t>(std::max(out_bytes, 0));  // 0: it did not fit
 }
 
 bool is_exact_zlib(std::span<const std::byte> payload, std::span<std::byte> content) {
@@ -128,36 +125,31 @@ Encoding Compressor::encoding() const {
   return facts_of(choice_.codec).encoding;
 }
 
-Compressed Compressor::compress(std::span<const std::byte> content) {
-  Compressed out = std::vector<std::byte>{};
+Length Compressor::compress_into(std::span<const std::byte> content, std::span<std::byte> into) {
   switch (choice_.codec) {
     case Codec::kNone:
       break;
     case Codec::kZlib:
-      out = compress_zlib(content, choice_.level);
-      break;
+      return compress_zlib(content, choice_.level, into);
     case Codec::kLz4:
-      out = compress_lz4(content, choice_.level);
-      break;
+      return compress_lz4(content, choice_.level, into);
     case Codec::kZstd:
-      out = compress_zstd(content, {}, choice_.level);
-      break;
+      return compress_zstd(content, {}, choice_.level, into);
   }
-  if (out && out->size() >= content.size()) out->clear();
-  return out;
+  return 0;
 }
 
-Compressed Compressor::compress_difference(std::span<const std::byte> content,
-                                           std::span<const std::byte> prefix) {
+Length Compressor::compress_difference_into(std::span<const std::byte> content,
+                                            std::span<const std::byte> prefix,
+                                            std::span<std::byte> into) {
   const int level =
       choice_.codec == Codec::kZstd ? choice_.level : facts_of(Codec::kZstd).default_level;
-  Compressed out = compress_zstd(content, prefix, level);
-  if (out && out->size() >= content.size()) out->clear();
-  return out;
+  return compress_zstd(content, prefix, level, into);
 }
 
-Compressed Compressor::compress_zstd(std::span<const std::byte> content,
-                                     std::span<const std::byte> prefix, int level) {
+Length Compressor::compress_zstd(std::span<const std::byte> content,
+                                 std::span<const std::byte> prefix, int level,
+                                 std::span<std::byte> into) {
   ZSTD_CCtx* const context = context_.get();
   ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
@@ -167,15 +159,24 @@ Compressed Compressor::compress_zstd(std::span<const std::byte> content,
     ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, std::max(window_log, 10));
     ZSTD_CCtx_refPrefix(context, prefix.data(), prefix.size());
   }
-  std::vector<std::byte> out(content.size());
   const std::size_t result =
-      ZSTD_compress2(context, out.data(), out.size(), content.data(), content.size());
-  if (ZSTD_isError(result)) {
-    if (ZSTD_getErrorCode(result) == ZSTD_error_dstSize_tooSmall) return std::vector<std::byte>{};
-    return fail(ErrorCode::kFailed,
-                fmt::format("zstd cannot compress: {}", ZSTD_getErrorName(result)));
-  }
-  out.resize(result);
+      ZSTD_compress2(context, into.data(), into.size(), content.data(), content.size());
+  if (!ZSTD_isError(result)) return result;
+  if (ZSTD_getErrorCode(result) == ZSTD_error_dstSize_tooSmall) return 0;
+  return fail(ErrorCode::kFailed,
+              fmt::format("zstd cannot compress: {}", ZSTD_getErrorName(result)));
+}
+
+Result<std::vector<std::byte>> Compressor::compress(std::span<const std::byte> content) {
+  std::vector<std::byte> out(content.empty() ? 0 : content.size() - 1);
+  out.resize(DD_TRY(compress_into(content, out)));
+  return out;
+}
+
+Result<std::vector<std::byte>> Compressor::compress_difference(std::span<const std::byte> content,
+                                                               std::span<const std::byte> prefix) {
+  std::vector<std::byte> out(content.empty() ? 0 : content.size() - 1);
+  out.resize(DD_TRY(compress_difference_into(content, prefix, out)));
   return out;
 }
 

@@ -50,9 +50,15 @@ class Compressor {
   ~Compressor();
   Encoding encoding() const;
 
+  // Puts the compressed content in the front of `into` and tells its length; 0: it has no room
+  // there.
+  Result<std::size_t> compress_into(std::span<const std::byte> content, std::span<std::byte> into);
+  // The same. Always zstd; the prefix is what decompress() will be given again.
+  Result<std::size_t> compress_difference_into(std::span<const std::byte> content,
+                                               std::span<const std::byte> prefix,
+                                               std::span<std::byte> into);
   // The content compressed, or nothing when it does not get smaller.
   Result<std::vector<std::byte>> compress(std::span<const std::byte> content);
-  // Always zstd. The prefix is what decompress() will be given again.
   Result<std::vector<std::byte>> compress_difference(std::span<const std::byte> content,
                                                      std::span<const std::byte> prefix);
 
@@ -60,8 +66,9 @@ class Compressor {
   struct FreeContext {
     void operator()(ZSTD_CCtx_s* context) const;
   };
-  Result<std::vector<std::byte>> compress_zstd(std::span<const std::byte> content,
-                                               std::span<const std::byte> prefix, int level);
+  Result<std::size_t> compress_zstd(std::span<const std::byte> content,
+                                    std::span<const std::byte> prefix, int level,
+                                    std::span<std::byte> into);
 
   CodecChoice choice_;
   std::unique_ptr<ZSTD_CCtx_s, FreeContext> context_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
@@ -130,22 +131,53 @@ Result<std::vector<FrameEntry>> decode_entries(const DeltaHeader& header, const 
 
 }  // namespace
 
-std::vector<std::byte> encode_delta_frame(const DeltaHeader& header, const DeltaFrame& frame) {
+void append_entry(std::vector<FrameEntry>& entries, FrameEntry entry) {
+  const auto may_join = [&entry](const FrameEntry& last) {
+    return entry.content == ContentKind::kZero && entry.before_kind != BeforeKind::kKnown &&
+           last.content == entry.content && last.before_kind == entry.before_kind &&
+           last.end() == entry.first.value && last.count < kMaxRunChunks;
+  };
+  while (entry.count > 0) {
+    const bool joins = !entries.empty() && may_join(entries.back());
+    const std::uint32_t room = joins ? kMaxRunChunks - entries.back().count : kMaxRunChunks;
+    const std::uint32_t taken = std::min(entry.count, room);
+    if (joins) {
+      entries.back().count += taken;
+    } else {
+      entries.push_back(entry);
+      entries.back().count = taken;
+    }
+    entry.first.value += taken;
+    entry.count -= taken;
+  }
+}
+
+std::vector<std::byte> encode_delta_frame_head(const DeltaHeader& header, const DeltaFrame& frame,
+                                               std::span<const std::byte> payload) {
   XDiskFrame disk{};
   std::memcpy(disk.magic, kFrameMagic, sizeof kFrameMagic);
   disk.encoding = static_cast<std::uint8_t>(frame.encoding);
   disk.entry_count = static_cast<std::uint32_t>(frame.entries.size());
   disk.data_bytes = frame.data_bytes;
-  disk.payload_bytes = static_cast<std::uint32_t>(frame.payload.size());
+  disk.payload_bytes = static_cast<std::uint32_t>(payload.size());
   disk.frame_nr = frame.frame_nr;
   std::vector<std::byte> out;
-  out.reserve(sizeof disk + frame.entries.size() * kFrameEntryBytes + frame.payload.size());
+  out.reserve(sizeof disk + frame.entries.size() * kFrameEntryBytes);
   append_struct(out, disk);
   for (const FrameEntry& entry : frame.entries) append_struct(out, pack(entry));
+  StreamHash hash;
+  hash.update(header.delta_uuid.bytes);
+  hash.update(std::span(out).first(offsetof(XDiskFrame, hash)));
+  hash.update(std::span(out).subspan(sizeof disk));
+  hash.update(payload);
+  const Hash128 digest = hash.digest();
+  std::memcpy(out.data() + offsetof(XDiskFrame, hash), digest.bytes.data(), digest.bytes.size());
+  return out;
+}
+
+std::vector<std::byte> encode_delta_frame(const DeltaHeader& header, const DeltaFrame& frame) {
+  std::vector<std::byte> out = encode_delta_frame_head(header, frame, frame.payload);
   out.insert(out.end(), frame.payload.begin(), frame.payload.end());
-  const auto whole = std::span<const std::byte>(out);
-  const Hash128 hash = frame_hash(header, whole.first(sizeof disk), whole.subspan(sizeof disk));
-  std::memcpy(out.data() + offsetof(XDiskFrame, hash), hash.bytes.data(), hash.bytes.size());
   return out;
 }
 

@@ -43,6 +43,10 @@ struct FrameEntry {
   std::uint64_t end() const { return std::uint64_t{first.value} + count; }
 };
 
+// Adds an entry behind all others; runs of zero chunks join where they may, and are cut where one
+// entry cannot hold them.
+void append_entry(std::vector<FrameEntry>& entries, FrameEntry entry);
+
 struct DeltaFrame {
   std::uint64_t frame_nr = 0;
   std::uint64_t offset_bytes = 0;  // of the frame in the stream
@@ -59,6 +63,9 @@ inline constexpr std::size_t kFrameEntryBytes = 24;
 // Frame header, entries and payload, hashed together with the delta's uuid, so that a frame of
 // another delta fails.
 std::vector<std::byte> encode_delta_frame(const DeltaHeader& header, const DeltaFrame& frame);
+// The same without its payload, which may lie anywhere; frame.payload is not looked at.
+std::vector<std::byte> encode_delta_frame_head(const DeltaHeader& header, const DeltaFrame& frame,
+                                               std::span<const std::byte> payload);
 
 // The frame's fixed part, checked by itself: then it is known how many bytes follow.
 struct FrameShape {

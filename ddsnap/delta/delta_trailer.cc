@@ -54,9 +54,9 @@ std::uint64_t checksum_before(const XDiskTrailer& disk) {
 
 }  // namespace
 
-void add_frame(DeltaTotals& totals, const DeltaFrame& frame) {
+void add_frame(DeltaTotals& totals, const DeltaFrame& frame, std::size_t payload_bytes) {
   totals.frames += 1;
-  totals.payload_bytes += frame.payload.size();
+  totals.payload_bytes += payload_bytes;
   for (const FrameEntry& entry : frame.entries) {
     totals.chunks += entry.count;
     if (entry.content == ContentKind::kData) totals.data_chunks += entry.count;

@@ -26,7 +26,11 @@ struct DeltaTotals {
   std::uint64_t payload_bytes = 0;
   friend bool operator==(const DeltaTotals&, const DeltaTotals&) = default;
 };
-void add_frame(DeltaTotals& totals, const DeltaFrame& frame);
+// `payload_bytes` where the payload lies elsewhere than in the frame.
+void add_frame(DeltaTotals& totals, const DeltaFrame& frame, std::size_t payload_bytes);
+inline void add_frame(DeltaTotals& totals, const DeltaFrame& frame) {
+  add_frame(totals, frame, frame.payload.size());
+}
 
 struct DeltaTrailer {
   DeltaTotals totals;

@@ -6,13 +6,14 @@ Status DeltaWriter::begin() {
   return put(encode_delta_header(header_));
 }
 
-Status DeltaWriter::write(DeltaFrame& frame) {
+Status DeltaWriter::write(DeltaFrame& frame, std::span<const std::byte> payload) {
   frame.frame_nr = totals_.frames;
   frame.offset_bytes = offset_bytes_;
-  const auto bytes = encode_delta_frame(header_, frame);
-  frame.stored_bytes = static_cast<std::uint32_t>(bytes.size());
-  DD_TRY(put(bytes));
-  add_frame(totals_, frame);
+  const auto head = encode_delta_frame_head(header_, frame, payload);
+  frame.stored_bytes = static_cast<std::uint32_t>(head.size() + payload.size());
+  DD_TRY(put(head));
+  DD_TRY(put(payload));
+  add_frame(totals_, frame, payload.size());
   const auto entry = encode_index_entry(frame);
   index_.insert(index_.end(), entry.begin(), entry.end());
   return {};

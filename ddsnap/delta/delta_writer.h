@@ -6,6 +6,7 @@
 // Lifetime  Borrows the sink.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "ddsnap/base/result.h"
@@ -21,9 +22,13 @@ class DeltaWriter {
 
   Status begin();
   // Gives the frame its number and place. Requires: its chunks come after those before; begin().
-  Status write(DeltaFrame& frame);
+  Status write(DeltaFrame& frame) { return write(frame, frame.payload); }
+  // The same with a payload that lies elsewhere.
+  Status write(DeltaFrame& frame, std::span<const std::byte> payload);
   // Requires: as many chunks were written as the header announces.
   Result<DeltaTotals> finish();
+  // Of the stream so far.
+  std::uint64_t stream_bytes() const { return offset_bytes_; }
 
  private:
   Status put(std::span<const std::byte> bytes);

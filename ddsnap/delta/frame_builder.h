@@ -10,18 +10,17 @@
 #include <vector>
 
 #include "ddsnap/base/result.h"
-#include "ddsnap/delta/codec.h"
 #include "ddsnap/delta/delta_frame.h"
+#include "ddsnap/delta/frame_encoder.h"
 
 namespace ddsnap {
 
 class FrameBuilder {
  public:
   FrameBuilder(const DeltaHeader& header, CodecChoice codec)
-      : mode_(header.mode),
-        frame_data_bytes_(header.frame_data_bytes),
+      : frame_data_bytes_(header.frame_data_bytes),
         chunk_bytes_(header.to_geometry().chunk_bytes()),
-        compressor_(codec) {}
+        encoder_(header.mode, codec) {}
 
   // `content` for kData only; `old_content` where it is known, for kData with kKnown only.
   // Requires: !is_full(); chunks come in order.
@@ -32,13 +31,11 @@ class FrameBuilder {
   Result<std::optional<DeltaFrame>> take();
 
  private:
-  bool join(const FrameEntry& entry);
   Status encode(DeltaFrame& frame);
 
-  const DeltaMode mode_;
   const std::size_t frame_data_bytes_;
   const std::size_t chunk_bytes_;
-  Compressor compressor_;
+  FrameEncoder encoder_;
   std::vector<FrameEntry> entries_;
   std::vector<std::byte> content_;
   std::vector<std::byte> old_content_;

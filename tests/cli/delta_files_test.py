@@ -46,6 +46,22 @@ class DeltaFiles(CliTest):
         again = self.succeed("create-delta", "-r", "-", "-", "old.img", "new.img", stdin=changelist)
         self.check_rebuilds("-", "target2.img", stdin=again)
 
+    def test_in_reverse_it_leads_back(self):
+        self.succeed("create-delta", "--reverse", "cl", "back", "old.img", "new.img")
+        self.write("target.img", self.new)
+        self.succeed("apply-delta", "back", "target.img")
+        self.assertEqual((self.folder / "target.img").read_bytes(), self.old)
+
+    def test_it_tells_what_it_made_and_how_far_it_is(self):
+        told = json.loads(self.succeed("create-delta", "--json", "--progress", "progress", "--threads", "1", "--memory", "8M",
+                                       "--rate-limit", "1G", "cl", "d", "old.img", "new.img"))
+        found = json.loads(self.succeed("inspect", "--json", "d"))
+        self.assertEqual({**told, "undecoded_frames": 0}, {**found, "undecoded_frames": 0})
+        tag, done, address = (self.folder / "progress").read_text().split()
+        self.assertEqual([tag, done], ["-", f"{told['chunks']}/{told['chunks']}"])
+        self.assertLessEqual(int(address), VOLUME_BYTES)
+        self.check_error(self.run_ddsnap("create-delta", "--json", "cl", "-", "old.img", "new.img"), 2)
+
     def test_inspect_and_verify_count_the_same_chunks(self):
         chunk = 16384
         differing = sum(self.old[at:at + chunk] != self.new[at:at + chunk]

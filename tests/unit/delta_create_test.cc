@@ -1,11 +1,19 @@
 // Shows what create_delta refuses (D5, TIMELINES 16): the wrong device in either place, sizes that
-// differ from the list's, a list up to "now"; and what it marks when nothing can be proven.
+// differ from the list's, a list up to "now"; what it marks when nothing can be proven; that its
+// bytes do not depend on threads and memory, that holes cost nothing, and how it is interrupted.
 #include "ddsnap/delta/create_delta.h"
 
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+
+#include "ddsnap/io/file_device.h"
 #include "tests/support/delta_world.h"
 #include "tests/support/fault_device.h"
+#include "tests/support/temp_dir.h"
 
 namespace ddsnap::test {
 namespace {
@@ -109,6 +117,118 @@ TEST(CreateDelta, EveryReadErrorIsAnError) {
       EXPECT_TRUE(is_injected(result.error())) << result.error().text;
     }
   }
+}
+
+TEST(CreateDelta, Timeline16_InReverseEitherWrongDeviceIsFound) {
+  const Pair pair = make_pair_of_volumes(8, kSize, kSize);
+  const auto from = device_of(pair.old_bytes, "old");
+  const auto to = device_of(pair.new_bytes, "new");
+  SeededRandom random(1);
+  MemorySink sink;
+  WorkContext context;
+  const CreateDeltaOptions back{.is_reverse = true};
+  // The list knows what the old side holds, which is what the delta leads to.
+  expect_error(create_delta(pair.list(), to.get(), to.get(), back, random, sink, context),
+               "new is not snapshot 'a' of the changelist");
+  from->set_proven_snapshot_uuid(pair.from_uuid.to_string());
+  to->set_proven_snapshot_uuid(pair.from_uuid.to_string());
+  expect_error(create_delta(pair.list(), from.get(), to.get(), back, random, sink, context),
+               "but the changelist names 'b'");
+  const Changelist full = full_changelist({.volume_bytes = kSize}, {}, {});
+  expect_error(create_delta(full, nullptr, to.get(), back, random, sink, context), "no older side");
+}
+
+TEST(CreateDelta, BytesDependOnNeitherThreadsNorMemory) {
+  const Pair pair = make_pair_of_volumes(9, 12 << 20, 13 << 20);
+  const auto from = device_of(pair.old_bytes);
+  const auto to = device_of(pair.new_bytes);
+  Bytes first;
+  for (const unsigned workers : {1u, 2u, 5u}) {
+    for (const std::size_t memory_bytes : {kMinWorkMemoryBytes, kDefaultWorkMemoryBytes}) {
+      WorkContext context;
+      context.workers = workers;
+      context.memory_bytes = memory_bytes;
+      SeededRandom random(1);
+      MemorySink sink;
+      ASSERT_OK(create_delta(pair.list(), from.get(), to.get(), {}, random, sink, context));
+      if (first.empty()) first = sink.bytes();
+      EXPECT_TRUE(sink.bytes() == first) << workers << " threads, " << memory_bytes << " bytes";
+    }
+  }
+}
+
+// A tebibyte of which three chunks are there: read in a moment, and no larger than they are.
+TEST(CreateDelta, HolesCostNothing) {
+  const TempDir dir;
+  const std::string path = dir.file("sparse");
+  std::ofstream(path).flush();
+  std::filesystem::resize_file(path, (std::uint64_t{1} << 40) + 512);
+  auto device = FileDevice::open(path, {.access = DeviceAccess::kReadWrite});
+  ASSERT_OK(device);
+  SeededRandom random(3);
+  const Bytes content = random_bytes(random, 16384);
+  for (const std::uint64_t offset :
+       {std::uint64_t{0}, std::uint64_t{5} << 30, std::uint64_t{777} << 30})
+    ASSERT_OK((*device)->write_at(offset, content));
+  const Changelist list = full_changelist({.volume_bytes = (*device)->size_bytes()}, {}, "b");
+  MemorySink sink;
+  const auto made = create_delta(list, nullptr, **device, {}, random, sink);
+  ASSERT_OK(made);
+  EXPECT_EQ(made->totals.chunks, (1u << 26) + 1);
+  EXPECT_EQ(made->totals.data_chunks, 3u);
+  EXPECT_EQ(made->totals.zero_chunks, (1u << 26) - 2);
+  EXPECT_LT(sink.bytes().size(), 3 * content.size() + (40 << 10));
+}
+
+TEST(CreateDelta, InterruptedItLeavesNothing) {
+  const Pair pair = make_pair_of_volumes(10, 8 << 20, 8 << 20);
+  const auto from = device_of(pair.old_bytes);
+  const auto to = device_of(pair.new_bytes);
+  const TempDir dir;
+  // Interrupts after so many jobs were told.
+  struct Interrupter final : ProgressListener {
+    void on_progress(const WorkProgress& progress) override {
+      EXPECT_LE(progress.chunks_done, progress.chunks_total);
+      const std::uint64_t one = 1;
+      if (--jobs_left == 0) {
+        EXPECT_EQ(::write(event, &one, sizeof one), 8);
+      }
+    }
+    int event = ::eventfd(0, EFD_CLOEXEC);
+    int jobs_left = 1;
+  } interrupter;
+  WorkContext context;
+  context.interruption = Interruption(UniqueFd(interrupter.event));
+  context.progress = &interrupter;
+  SeededRandom random(1);
+  {
+    auto sink = open_sink(dir.file("delta"));
+    ASSERT_OK(sink);
+    const auto made = create_delta(pair.list(), from.get(), to.get(), {}, random, **sink, context);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().code, ErrorCode::kInterrupted);
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+}
+
+TEST(CreateDelta, TellsItsProgressToTheEnd) {
+  const Pair pair = make_pair_of_volumes(11, 4 << 20, 4 << 20);
+  const auto from = device_of(pair.old_bytes);
+  const auto to = device_of(pair.new_bytes);
+  struct Last final : ProgressListener {
+    void on_progress(const WorkProgress& progress) override { last = progress; }
+    WorkProgress last;
+  } listener;
+  WorkContext context;
+  context.progress = &listener;
+  SeededRandom random(1);
+  MemorySink sink;
+  const Changelist list = pair.list();
+  ASSERT_OK(create_delta(list, from.get(), to.get(), {}, random, sink, context));
+  EXPECT_EQ(listener.last.chunks_done, list.chunk_count());
+  EXPECT_EQ(listener.last.chunks_total, list.chunk_count());
+  EXPECT_EQ(listener.last.chunk_bytes, 4096u);
+  EXPECT_EQ(listener.last.address_bytes, list.ranges.back().end() << 12);
 }
 
 TEST(CreateDelta, BlocksLargerThanChunksAreRefused) {

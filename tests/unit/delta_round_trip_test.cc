@@ -89,6 +89,26 @@ TEST(DeltaRoundTrip, EveryModeAndCodec) {
   }
 }
 
+// The same list, walked the other way: the delta leads from the newer volume back.
+TEST(DeltaRoundTrip, InReverse) {
+  std::uint64_t seed = 200;
+  for (const Case& one : kCases) {
+    const Pair pair = make_pair_of_volumes(++seed, one.old_size, one.new_size, one.chunk_shift);
+    const Changelist list = pair.list();
+    Pair back = pair;
+    std::swap(back.old_bytes, back.new_bytes);
+    std::swap(back.from_uuid, back.to_uuid);
+    // Back from nothing is a full delta, which wants an empty target.
+    const bool is_full = back.old_bytes.empty();
+    const Bytes before = is_full ? Bytes(back.new_bytes.size()) : target_bytes(back, seed);
+    for (const DeltaMode mode : kModes) {
+      SCOPED_TRACE(std::string(one.name) + ", " + name_of(mode) + ", seed " + std::to_string(seed));
+      const Bytes delta = pair.delta(list, {.mode = mode, .is_reverse = true});
+      check_one(back, delta, before, false, kApplyWindowBytes);
+    }
+  }
+}
+
 TEST(DeltaRoundTrip, RawWithoutTheOldDevice) {
   const Pair pair = make_pair_of_volumes(21, 256 << 10, 384 << 10);
   const Bytes delta = pair.delta(pair.list(), {.mode = DeltaMode::kRaw}, 7, false);

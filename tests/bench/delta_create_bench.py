@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""What create-delta costs and how small its deltas are, beside zstd, xdelta3 and plain reading of the
+same bytes, in one run.
+
+The data is an ext4 image of a real tree (/usr/bin and part of /usr/share), a database, a log and
+incompressible media, before and after: files replaced by edited ones as a package upgrade does (the
+new one written first, then the old one removed), random rows updated in SQLite, lines appended, media
+replaced. Peers get the changed extents alone, in a file. All programs run in turns, from the page
+cache, and write to files on the same file system; medians and their ratios are printed.
+
+usage: delta_create_bench.py BUILD [ROUNDS]        XDELTA3=path where it is not installed
+"""
+
+import json
+import os
+import pathlib
+import random
+import re
+import resource
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+DDSNAP = str((BUILD / "bin" / "ddsnap").resolve())
+ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+XDELTA3 = os.environ.get("XDELTA3") or shutil.which("xdelta3")
+IMAGE_BYTES = 1 << 30
+TREE_BYTES = 560 << 20
+UPGRADED_FILES = 250
+MIB = 1 << 20
+
+
+class Bench:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.random = random.Random(2008)
+
+    def path(self, name):
+        return str(self.folder / name)
+
+    # ---- data ----
+
+    def make_images(self):
+        tree = self.folder / "tree"
+        tree.mkdir()
+        self.copy_tree(tree)
+        self.make_database(tree / "rows.db", self.folder / "rows-after.db")
+        (tree / "log").write_bytes(self.log_lines(40 * MIB) + bytes(24 * MIB))
+        (tree / "media").write_bytes(self.random.randbytes(48 * MIB))
+        old, new = self.path("old.img"), self.path("new.img")
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "4096", "-d", str(tree), old, str(IMAGE_BYTES // 1024)],
+                       check=True, stdout=subprocess.DEVNULL)
+        shutil.copyfile(old, new)
+        self.edit(tree, old, new)
+        shutil.rmtree(tree)
+
+    def copy_tree(self, tree):
+        left = TREE_BYTES
+        self.files = []
+        for root in ("/usr/bin", "/usr/share"):
+            for path in sorted(pathlib.Path(root).rglob("*")):
+                if not path.is_file() or path.is_symlink() or not 4096 < path.stat().st_size < 32 * MIB:
+                    continue
+                name = str(path).strip("/").replace("/", "_")
+                if not re.fullmatch(r"[\w.+-]{1,200}", name) or left < path.stat().st_size:
+                    continue
+                left -= path.stat().st_size
+                shutil.copyfile(path, tree / name)
+                self.files.append(name)
+
+    def make_database(self, before, after):
+        with sqlite3.connect(before) as db:
+            db.execute("create table t (id integer primary key, name text, mail text, balance real, note text)")
+            rows = ((f"name {self.random.randrange(10**9)}", f"u{self.random.randrange(10**7)}@example.org",
+                     self.random.random(), " ".join(self.words(12))) for _ in range(320_000))
+            db.executemany("insert into t (name, mail, balance, note) values (?, ?, ?, ?)", rows)
+        db.close()
+        shutil.copyfile(before, after)
+        with sqlite3.connect(after) as db:
+            for _ in range(6000):
+                db.execute("update t set balance = ?, name = ? where id = ?",
+                           (self.random.random(), f"name {self.random.randrange(10**9)}", self.random.randrange(320_000)))
+        db.close()
+
+    def words(self, count):
+        vocabulary = ("order", "customer", "shipped", "pending", "invoice", "return", "address", "payment", "urgent", "note")
+        return self.random.choices(vocabulary, k=count)
+
+    def log_lines(self, size):
+        out, second = [], 0
+        while size > 0:
+            second += self.random.randrange(4)
+            line = (f"Nov 20 {second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02} host daemon[{self.random.randrange(9999)}]: "
+                    f"{' '.join(self.words(5))} id={self.random.randrange(10**8)}\n").encode()
+            out.append(line[:size])
+            size -= len(line)
+        return b"".join(out)
+
+    def upgraded(self, content):
+        """The file as a newer build: some bytes inserted, removed or changed every few kilobytes."""
+        pieces, at = [], 0
+        while at < len(content):
+            step = self.random.randrange(500, 6000)
+            piece = bytearray(content[at:at + step])
+            for _ in range(len(piece) // 400):
+                piece[self.random.randrange(len(piece))] = self.random.randrange(256)
+            pieces.append(bytes(piece))
+            if self.random.random() < 0.2:
+                pieces.append(self.random.randbytes(self.random.randrange(1, 40)))
+            at += step + (self.random.randrange(1, 30) if self.random.random() < 0.1 else 0)
+        return b"".join(pieces)
+
+    def edit(self, tree, old, new):
+        script = []
+        for name in self.random.sample(self.files, min(UPGRADED_FILES, len(self.files))):
+            (self.folder / (name + ".new")).write_bytes(self.upgraded((tree / name).read_bytes()))
+            script += [f"write {self.path(name + '.new')} {name}.new", f"rm {name}"]
+        blocks = {name: self.blocks_of(old, name) for name in ("rows.db", "log", "media")}
+        subprocess.run(["debugfs", "-w", "-f", "-", new], input="\n".join(script).encode(), check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for name in os.listdir(self.folder):
+            if name.endswith(".new"):
+                os.unlink(self.path(name))
+        log = (tree / "log").read_bytes()
+        after = {"rows.db": (self.folder / "rows-after.db").read_bytes(),
+                 "log": log[:40 * MIB] + self.log_lines(16 * MIB) + bytes(8 * MIB),
+                 "media": self.random.randbytes(24 * MIB) + (tree / "media").read_bytes()[24 * MIB:]}
+        with open(new, "r+b") as image:
+            for name, content in after.items():
+                before = (tree / name).read_bytes()
+                for index, block in enumerate(blocks[name]):
+                    piece = content[index * 4096:(index + 1) * 4096]
+                    if piece and piece != before[index * 4096:(index + 1) * 4096]:
+                        image.seek(block * 4096)
+                        image.write(piece)
+
+    def blocks_of(self, image, name):
+        out = subprocess.run(["debugfs", "-R", f"blocks {name}", image], check=True, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL).stdout
+        return [int(word) for word in out.split()]
+
+    def take_extents(self):
+        """The changed chunks of both images, which is what the peers get."""
+        subprocess.run([DDSNAP, "create-cl", "--compare", self.path("cl"), self.path("old.img"), self.path("new.img")], check=True)
+        facts = json.loads(subprocess.run([DDSNAP, "inspect", "--json", self.path("cl")], check=True,
+                                          stdout=subprocess.PIPE).stdout)
+        chunk = facts["chunk_bytes"]
+        for side in ("old", "new"):
+            with open(self.path(side + ".img"), "rb") as image, open(self.path(side + ".extents"), "wb") as out:
+                for extent in facts["ranges"]:
+                    image.seek(extent["first"] * chunk)
+                    out.write(image.read(extent["count"] * chunk))
+        self.changed_bytes = facts["chunks"] * chunk
+        print(f"changed: {facts['chunks']:,} chunks of {chunk} in {len(facts['ranges']):,} ranges, {self.changed_bytes / MIB:.0f} MiB")
+
+    # ---- measuring ----
+
+    def timed(self, call):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        start = time.monotonic()
+        subprocess.run(call, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wall = time.monotonic() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return wall, cpu
+
+    def in_turns(self, calls, rounds=ROUNDS):
+        """Median wall and processor seconds of each call, after one unmeasured round."""
+        times = {name: [] for name in calls}
+        for round_number in range(rounds + (1 if rounds > 1 else 0)):
+            for name, call in calls.items():
+                if os.path.exists(self.path("out." + name)):
+                    os.unlink(self.path("out." + name))
+                figures = self.timed(call)
+                if round_number > 0 or rounds == 1:
+                    times[name].append(figures)
+        return {name: tuple(statistics.median(column) for column in zip(*figures)) for name, figures in times.items()}
+
+    def create(self, name, *options):
+        return [DDSNAP, "create-delta", *options, self.path("cl"), self.path("out." + name), self.path("old.img"), self.path("new.img")]
+
+    def show(self, title, figures, sizes=True):
+        print(title)
+        for name, (wall, cpu) in figures.items():
+            size = f"{os.path.getsize(self.path('out.' + name)):>13,} bytes" if sizes and os.path.exists(self.path("out." + name)) else ""
+            print(f"  {name:<22}{wall:8.3f} s   {cpu:8.3f} s processor   {self.changed_bytes / MIB / wall:8.0f} MiB/s  {size}")
+
+    def size(self, name):
+        return os.path.getsize(self.path("out." + name))
+
+    def raw_speed(self):
+        new = self.path("new.extents")
+        for level in (1, 3):
+            zstd = f"zstd-{level}-T2"
+            ours = f"ddsnap-zstd-{level}"
+            calls = {zstd: ["zstd", f"-{level}", "-T2", "-q", "-f", new, "-o", self.path("out." + zstd)],
+                     ours: self.create(ours, "-r", "--codec", f"zstd:{level}")}
+            got = self.in_turns(calls)
+            self.show(f"new content alone, zstd level {level}", got)
+            print(f"  speed of ours to zstd's: {got[zstd][0] / got[ours][0]:.2f} by the clock, {got[zstd][1] / got[ours][1]:.2f} by processor"
+                  f" time (goal at level 1: 0.90); size {self.size(ours) / self.size(zstd):.3f}")
+        null = {"read": ["dd", "if=" + new, "of=/dev/null", "bs=1M"],
+                "copy": ["dd", "if=" + new, "of=" + self.path("out.copy"), "bs=1M"],
+                "ddsnap-none-null": self.create("x", "-r", "--codec", "none")[:-3] + ["/dev/null", self.path("old.img"), self.path("new.img")],
+                "ddsnap-none": self.create("ddsnap-none", "-r", "--codec", "none")}
+        got = self.in_turns(null)
+        self.show("uncompressed", got)
+        print(f"  to nowhere, of dd's reading: {got['read'][0] / got['ddsnap-none-null'][0]:.2f} (goal 0.80); "
+              f"to a file, of dd's copying: {got['copy'][0] / got['ddsnap-none'][0]:.2f}")
+
+    def difference(self):
+        old, new = self.path("old.extents"), self.path("new.extents")
+        calls = {}
+        for level in (3, 9):
+            calls[f"patch-from-{level}"] = ["zstd", f"-{level}", "-q", "-f", "--long=31", f"--patch-from={old}", new, "-o",
+                                            self.path(f"out.patch-from-{level}")]
+            calls[f"x-{level}"] = self.create(f"x-{level}", "-x", "--codec", f"zstd:{level}")
+            calls[f"b-{level}"] = self.create(f"b-{level}", "-b", "--codec", f"zstd:{level}")
+            if LONG:
+                calls[f"b-{level}-long"] = self.create(f"b-{level}-long", "-b", *LONG, "--codec", f"zstd:{level}")
+        if XDELTA3:
+            calls["xdelta3-9"] = [XDELTA3, "-9", "-e", "-f", "-s", old, new, self.path("out.xdelta3-9")]
+        got = self.in_turns(calls, rounds=max(1, ROUNDS // 2))
+        self.show("differences", got)
+        for level in (3, 9):
+            for name in [n for n in calls if n.startswith((f"x-{level}", f"b-{level}"))]:
+                print(f"  {name}: size {self.size(name) / self.size(f'patch-from-{level}'):.3f} of zstd --patch-from (goal 1.02)", end="")
+                if XDELTA3:
+                    print(f", {self.size(name) / self.size('xdelta3-9'):.3f} of xdelta3 -9 (goal 1.00) at "
+                          f"{got['xdelta3-9'][0] / got[name][0]:.1f} times its speed (goal 5)", end="")
+                print()
+
+
+LONG = ["--long", "16M"] if b"--long" in subprocess.run([DDSNAP, "create-delta", "--help"], stdout=subprocess.PIPE).stdout else []
+
+
+def main():
+    for tool in ("mkfs.ext4", "debugfs", "zstd", "dd"):
+        if shutil.which(tool) is None:
+            sys.exit(f"needs {tool}")
+    shm = "/dev/shm" if shutil.disk_usage("/dev/shm").free > 6 * IMAGE_BYTES else None
+    with tempfile.TemporaryDirectory(prefix="ddsnap-bench-", dir=shm) as folder:
+        bench = Bench(folder)
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors, median of {ROUNDS} rounds in turns, in {shm or 'files'}")
+        bench.make_images()
+        bench.take_extents()
+        bench.raw_speed()
+        bench.difference()
+
+
+if __name__ == "__main__":
+    main()
