@@ -24,10 +24,14 @@ class NbdClient:
     def __init__(self, socket_path, export=""):
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(PATIENCE_S)
-        self._socket.connect(str(socket_path))
         self._cookie = 0
         self.size_bytes = 0
-        self._handshake(export.encode())
+        try:
+            self._socket.connect(str(socket_path))
+            self._handshake(export.encode())
+        except OSError:
+            self._socket.close()
+            raise
 
     def __enter__(self):
         return self

@@ -106,9 +106,9 @@ class Killer:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             stand.wait_briefly(LOOK_S)
-            self._raise_a_fallen_nbdkit()
+            self.raise_a_fallen_nbdkit()
 
-    def _raise_a_fallen_nbdkit(self):
+    def raise_a_fallen_nbdkit(self):
         """As a supervisor does. Whatever else nbdkit ends of is a failure, for others to find."""
         nbdkit = self._volume.processes.get("nbdkit")
         if nbdkit is None or nbdkit.poll() is None:

@@ -9,55 +9,23 @@ failure ends it with exit status 1, and leaves the volume, the copies and the lo
 """
 
 import argparse
-import collections
 import os
 import pathlib
 import random
 import signal
 import sys
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import stand  # noqa: E402
 from disturbances import Killer  # noqa: E402
+from pace import Pace, Tally  # noqa: E402
 from soak_fio import Fio  # noqa: E402
 from soak_volume import SoakVolume  # noqa: E402
 
 STORE_BYTES = {"ordinary": 256 << 20, "filling": 8 << 20}
 MAX_LIVE = 6
 TALLY_S = 60
-
-
-class Tally:
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._counts = collections.Counter()
-        self._begin = time.monotonic()
-
-    def add(self, what, count=1):
-        with self._lock:
-            self._counts[what] += count
-
-    def __str__(self):
-        with self._lock:
-            counts = ", ".join(f"{what} {count:,.0f}" for what, count in sorted(self._counts.items()))
-        return f"{time.monotonic() - self._begin:7,.0f} s: {counts}"
-
-
-class Pace:
-    """Rests after each piece of work for so long that the pieces take this share of the time."""
-
-    def __init__(self, share):
-        self._share = share
-        self._local = threading.local()
-
-    def rest(self):
-        now = time.monotonic()
-        begin = getattr(self._local, "begin", now)
-        if self._share < 1:
-            stand.wait_briefly(min(5.0, (now - begin) * (1 / self._share - 1)))
-        self._local.begin = time.monotonic()
 
 
 class Soak:

@@ -9,10 +9,8 @@ import subprocess
 import threading
 
 import stand
-from soak_volume import FIO_AT_BYTES, FIO_BYTES
 
 JOBS = 2
-JOB_BYTES = FIO_BYTES // JOBS
 IOPS = 400  # of a job, at full pace
 
 
@@ -66,9 +64,10 @@ class Fio:
                  f"rate_iops={self._iops}", "do_verify=0", "thread=1"]
         if is_check:
             lines.append("verify_only=1")
+        job_bytes = self._volume.fio_bytes // JOBS
         for job, block in enumerate(("4k", "32k")):
-            lines += [f"[job{job}]", f"bs={block}", f"size={JOB_BYTES}",
-                      f"offset={FIO_AT_BYTES + job * JOB_BYTES}"]
+            lines += [f"[job{job}]", f"bs={block}", f"size={job_bytes}",
+                      f"offset={self._volume.fio_at_bytes + job * job_bytes}"]
         path = self._volume.stand.path("soak.fio")
         with open(path, "w", encoding="ascii") as file:
             file.write("\n".join(lines) + "\n")

@@ -18,24 +18,25 @@ from disturbances import Disturbances
 from stamped_writer import StampedWriter, WrongBytes, first_difference
 
 WRITERS = 2
-REGION_BYTES = 4 << 20
-FIO_BYTES = 8 << 20
-FIO_AT_BYTES = WRITERS * REGION_BYTES
-ORIGIN_BYTES = FIO_AT_BYTES + FIO_BYTES + 3 * 512
+SHORT_CHUNK_BYTES = 3 * 512
 DELTA_MODES = (["-r"], ["-x"], ["-b"], [], ["-r", "--codec", "lz4"], ["-r", "--codec", "none"])
 LIVE, MISSING, GIVEN_UP = 0, 1, 2  # exit statuses of `status --state`
 
 
 class SoakVolume:
-    def __init__(self, chaos, seed, store_bytes, pace, tally):
-        self.stand = stand.Stand(ORIGIN_BYTES, store_bytes)
+    def __init__(self, chaos, seed, store_bytes, pace, tally, region_bytes=4 << 20,
+                 fio_bytes=8 << 20):
+        self.fio_at_bytes = WRITERS * region_bytes
+        self.fio_bytes = fio_bytes
+        self.origin_bytes = self.fio_at_bytes + fio_bytes + SHORT_CHUNK_BYTES
+        self.stand = stand.Stand(self.origin_bytes, store_bytes)
         self.chaos = chaos
         self.tally = tally
         self.disturbances = Disturbances()
         self.births = {}  # tag: path
         self._made = 0
-        self.writers = [StampedWriter(self.stand, seed * 10 + number, number * REGION_BYTES,
-                                      REGION_BYTES, pace, self.disturbances)
+        self.writers = [StampedWriter(self.stand, seed * 10 + number, number * region_bytes,
+                                      region_bytes, pace, self.disturbances)
                         for number in range(WRITERS)]
 
     def start(self):
@@ -150,7 +151,7 @@ class SoakVolume:
     def write_to(self, tag):
         """A snapshot is written; its copy changes with it. No room leaves old or new."""
         count = self.chaos.randrange(1, 64)
-        at = self.chaos.randrange(ORIGIN_BYTES // 512 - count) * 512
+        at = self.chaos.randrange(self.origin_bytes // 512 - count) * 512
         content = self.chaos.randbytes(count * 512)
 
         def write():

@@ -179,6 +179,7 @@ class StampedWriter:
         except OSError:
             if not self._disturbances.any_since(self._connected_at):
                 raise
+            client.close()
             return self._settle(None, at, content)
         with self._lock:
             self._model[at:at + len(content)] = content
@@ -207,6 +208,7 @@ class StampedWriter:
             except OSError:
                 if not self._disturbances.any_since(self._connected_at):
                     raise
+                client.close()
                 client = None
         for sector in range(0, len(content), SECTOR_BYTES):
             piece = found[sector:sector + SECTOR_BYTES]
