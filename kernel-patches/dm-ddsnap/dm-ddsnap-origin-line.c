@@ -206,7 +206,7 @@ static void on_lost(void *context)
 
 static void on_refused(void *context)
 {
-	/* Never said to an origin target: see is_farewell() in the transport. */
+	/* Never said to an origin target: see is_farewell() in dm-ddsnap-link-thread.c. */
 }
 
 /* The bios that touch one of the ranges fail. */

@@ -9,7 +9,8 @@
  *                      and orders
  *           grants     which chunks may be written
  *           slots      where a snapshot's chunks are known to be
- *           transport  the line to the server: found, said HELLO on, lost, found again
+ *           link       the line to the server: found (search), said HELLO on (hello), lost, found
+ *                      again (link-thread)
  *           socket     frames
  * Threads   Each target has one link thread (receives, reconnects, calls the role), and one ordered
  *           workqueue for what is sent. Nothing of a target outlives its destructor.
@@ -109,7 +110,7 @@ int ddsnap_socket_send(struct socket *sock, u16 type, u64 request_id, const void
 /* @body has room for DDSNAP_MAX_BODY_BYTES. */
 int ddsnap_socket_receive(struct socket *sock, struct ddsnap_header *header, u8 *body);
 
-/* ---- transport ---- */
+/* ---- the line ---- */
 
 enum ddsnap_link_state { DDSNAP_SEARCHING, DDSNAP_UP, DDSNAP_REFUSED };
 
