@@ -4,8 +4,11 @@
  * (T1).
  *
  * Shape     Pages of bits, made when first granted into and kept; clearing ages all of them at once
- *           by a generation number, so that a barrier costs the same at every size of volume. A volume
- *           without a snapshot is granted whole: long grants from the first chunk on are one number.
+ *           by a generation number, so that a barrier costs the same at every size of volume. A
+ *           volume without a snapshot is granted whole: long grants from the first chunk on are one
+ *           number.
+ * Errors    A page that cannot be had leaves its chunks out: they are asked for each time, until
+ *           there is memory. Nobody waits for it here, since writing out may be what would free it.
  * Threads   ddsnap_granted() takes no lock and may run beside anything. Only the link thread grants
  *           and clears. The caller counts its write in flight before it looks here, with a full
  *           barrier between; ddsnap_grants_clear() ends with one, before the count is looked at
@@ -87,8 +90,9 @@ static struct ddsnap_grant_page *current_page(struct ddsnap_grants *grants, u32 
 	struct ddsnap_grant_page *page = *place;
 
 	if (!page) {
-		/* One page, of the write-out path: worth waiting for. */
-		page = (void *)get_zeroed_page(GFP_NOIO | __GFP_NOFAIL);
+		page = (void *)get_zeroed_page(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+		if (!page)
+			return NULL;
 		/* Pairs with the acquire in is_granted(). */
 		smp_store_release(place, page);
 	}
@@ -115,16 +119,25 @@ static bool grant_head(struct ddsnap_grants *grants, u64 first, u64 end)
 	return true;
 }
 
-/* May sleep. Chunks beyond the volume are passed over: a server may grant more than was asked. */
-void ddsnap_grant(struct ddsnap_grants *grants, u32 first, u32 count)
+bool ddsnap_grant(struct ddsnap_grants *grants, u32 first, u32 count)
 {
-	u64 end = min_t(u64, (u64)first + count, grants->chunk_count);
-	u64 chunk;
+	const u64 end = min_t(u64, (u64)first + count, grants->chunk_count);
+	struct ddsnap_grant_page *page;
+	u64 chunk = first, page_end;
+	bool is_remembered = true;
 
 	if (grant_head(grants, first, end))
-		return;
-	for (chunk = first; chunk < end; chunk++)
-		set_bit((u32)chunk % PAGE_CHUNKS, current_page(grants, chunk)->bits);
+		return true;
+	while (chunk < end) {
+		page = current_page(grants, chunk);
+		page_end = min(end, (chunk / PAGE_CHUNKS + 1) * PAGE_CHUNKS);
+		for (; page && chunk < page_end; chunk++)
+			set_bit((u32)chunk % PAGE_CHUNKS, page->bits);
+		is_remembered &= !!page;
+		chunk = page_end;
+		cond_resched();
+	}
+	return is_remembered;
 }
 
 void ddsnap_grants_clear(struct ddsnap_grants *grants)

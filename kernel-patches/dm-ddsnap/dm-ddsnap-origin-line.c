@@ -4,7 +4,8 @@
  *
  * Shape     Whatever is due is sent by one worker, which looks at the state: an acknowledgment when
  *           the last write in flight has ended, a question when bios wait and one is free.
- * Errors    What makes no sense costs the line (-EPROTO).
+ * Errors    What makes no sense costs the line (-EPROTO). A grant that no memory can be had for is
+ *           noted with the bios that wait for it; others ask again.
  * Threads   The link thread owns grants, epoch and holding; the sender owns the message.
  */
 #include <linux/bio.h>
@@ -110,15 +111,76 @@ void ddsnap_origin_send_due(struct work_struct *work)
 
 /* ---- what the server says ---- */
 
+/* Notes with the parked bios what the grants' pages could not be had for. */
+static void mark_granted(struct origin *origin, const struct ddsnap_range *range, u32 ranges)
+{
+	struct list_head *lists[] = { &origin->asked, &origin->wanted };
+	struct origin_bio *parked;
+	u64 from, to;
+	u32 first, count, i, l;
+
+	spin_lock_irq(&origin->lock);
+	origin->has_marked = true;
+	origin->unremembered++;
+	for (l = 0; l < ARRAY_SIZE(lists); l++) {
+		list_for_each_entry(parked, lists[l], list) {
+			ddsnap_bio_chunks(origin->target, parked->bio, &first, &count);
+			for (i = 0; i < ranges; i++) {
+				from = max(first, le32_to_cpu(range[i].first));
+				to = min((u64)first + count, (u64)le32_to_cpu(range[i].first) +
+								     le32_to_cpu(range[i].count));
+				if (from < to)
+					parked->granted |=
+						GENMASK_ULL(to - first - 1, from - first);
+			}
+		}
+	}
+	spin_unlock_irq(&origin->lock);
+}
+
+/* Whatever was granted is so no longer. The caller sees to it that nothing is granted meanwhile. */
+static void void_grants(struct origin *origin)
+{
+	struct list_head *lists[] = { &origin->asked, &origin->wanted };
+	struct origin_bio *parked;
+	u32 l;
+
+	ddsnap_grants_clear(&origin->grants);
+	spin_lock_irq(&origin->lock);
+	for (l = 0; origin->has_marked && l < ARRAY_SIZE(lists); l++)
+		list_for_each_entry(parked, lists[l], list)
+			parked->granted = 0;
+	origin->has_marked = false;
+	spin_unlock_irq(&origin->lock);
+}
+
+/* As ddsnap_try_enter(), for a bio that may be marked. */
+static bool __try_enter_parked(struct origin *origin, const struct origin_bio *parked)
+{
+	u32 first, count, i;
+
+	ddsnap_bio_chunks(origin->target, parked->bio, &first, &count);
+	if (!parked->granted)
+		return ddsnap_try_enter(origin, first, count);
+	atomic_inc(&origin->in_flight);
+	smp_mb__after_atomic(); /* counted before the look (T1) */
+	for (i = 0; i < count; i++)
+		if (!(parked->granted & BIT_ULL(i)) &&
+		    !ddsnap_granted(&origin->grants, first + i, 1))
+			break;
+	if (i == count)
+		return true;
+	ddsnap_leave(origin);
+	return false;
+}
+
 /* Takes what is granted now out of a list, counting it in flight. */
 static void __take_granted(struct origin *origin, struct list_head *from, struct list_head *into)
 {
 	struct origin_bio *parked, *next;
-	u32 first, count;
 
 	list_for_each_entry_safe(parked, next, from, list) {
-		ddsnap_bio_chunks(origin->target, parked->bio, &first, &count);
-		if (!ddsnap_try_enter(origin, first, count))
+		if (!__try_enter_parked(origin, parked))
 			continue;
 		parked->is_counted = true;
 		list_move_tail(&parked->list, into);
@@ -173,7 +235,7 @@ static int on_attached(void *context, const struct ddsnap_welcome *welcome, u64 
 		DMERR_LIMIT("the server has come back with another store or volume size");
 		return -EINVAL;
 	}
-	ddsnap_grants_clear(&origin->grants);
+	void_grants(origin);
 	spin_lock_irq(&origin->lock);
 	origin->generation = generation;
 	origin->epoch = welcome->epoch;
@@ -190,7 +252,7 @@ static void on_lost(void *context)
 	blk_status_t status;
 	LIST_HEAD(bios);
 
-	ddsnap_grants_clear(&origin->grants);
+	void_grants(origin);
 	spin_lock_irq(&origin->lock);
 	origin->is_open = false;
 	origin->is_holding = false;
@@ -239,6 +301,7 @@ static void refuse(struct origin *origin, const struct ddsnap_range *range, u32 
 static int on_grant(struct origin *origin, u64 id, const struct ddsnap_grant *grant, u32 bytes)
 {
 	u32 count, result, i;
+	bool is_remembered = true;
 
 	if (bytes < sizeof(*grant))
 		return -EPROTO;
@@ -253,8 +316,11 @@ static int on_grant(struct origin *origin, u64 id, const struct ddsnap_grant *gr
 	else if (origin->is_open && !origin->is_holding &&
 		 le64_to_cpu(grant->epoch) == origin->epoch)
 		for (i = 0; i < count; i++)
-			ddsnap_grant(&origin->grants, le32_to_cpu(grant->range[i].first),
-				     le32_to_cpu(grant->range[i].count));
+			is_remembered &= ddsnap_grant(&origin->grants,
+						      le32_to_cpu(grant->range[i].first),
+						      le32_to_cpu(grant->range[i].count));
+	if (!is_remembered)
+		mark_granted(origin, grant->range, count);
 	submit_granted(origin);
 	if (grant->last) {
 		spin_lock_irq(&origin->lock);
@@ -294,7 +360,7 @@ static int on_barrier(struct origin *origin, const struct ddsnap_barrier *barrie
 	origin->barriers++;
 	spin_unlock_irq(&origin->lock);
 	/* After this no write passes; those that did are counted. */
-	ddsnap_grants_clear(&origin->grants);
+	void_grants(origin);
 	spin_lock_irq(&origin->lock);
 	WRITE_ONCE(origin->is_ack_due, true);
 	spin_unlock_irq(&origin->lock);
@@ -309,7 +375,7 @@ static int on_release(struct origin *origin, const struct ddsnap_barrier *releas
 		return -EPROTO;
 	if (!origin->is_holding || le64_to_cpu(release->number) != origin->barrier)
 		return 0;
-	ddsnap_grants_clear(&origin->grants);
+	void_grants(origin);
 	spin_lock_irq(&origin->lock);
 	origin->is_holding = false;
 	WRITE_ONCE(origin->is_ack_due, false); /* an aborted barrier wants none any more */

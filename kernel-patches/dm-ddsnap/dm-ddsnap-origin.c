@@ -150,6 +150,7 @@ static int origin_map(struct ddsnap_target *target, struct bio *bio)
 	INIT_LIST_HEAD(&mine->list);
 	mine->bio = bio;
 	mine->question = 0;
+	mine->granted = 0;
 	mine->is_counted = false;
 	bio_set_dev(bio, target->origin->bdev);
 
@@ -292,11 +293,12 @@ static int origin_describe(struct ddsnap_target *target, char *buffer, unsigned 
 	struct origin *origin = target->state;
 
 	return scnprintf(buffer, bytes,
-			 "epoch %llu in_flight %d parked %u passed %lld waited %llu questions %llu barriers %llu discards_undone %lld",
+			 "epoch %llu in_flight %d parked %u passed %lld waited %llu questions %llu barriers %llu discards_undone %lld unremembered %llu",
 			 READ_ONCE(origin->epoch), atomic_read(&origin->in_flight),
 			 READ_ONCE(origin->parked), atomic64_read(&origin->granted_writes),
 			 READ_ONCE(origin->parked_writes), READ_ONCE(origin->questions_sent),
-			 READ_ONCE(origin->barriers), atomic64_read(&origin->discards_undone));
+			 READ_ONCE(origin->barriers), atomic64_read(&origin->discards_undone),
+			 READ_ONCE(origin->unremembered));
 }
 
 const struct ddsnap_role_ops ddsnap_origin_role = {

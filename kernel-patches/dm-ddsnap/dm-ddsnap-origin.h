@@ -11,6 +11,7 @@ struct origin_bio {
 	struct list_head list; /* in wanted or asked */
 	struct bio *bio;
 	u64 question; /* that asked for it */
+	u64 granted; /* a bit for each of its chunks; of those that no page could remember */
 	bool is_counted;
 };
 
@@ -39,6 +40,7 @@ struct origin {
 	bool is_ack_due;
 	bool is_suspending;
 	bool is_noflush;
+	bool has_marked; /* a parked bio may have a bit in `granted` */
 	u32 parked;
 
 	struct ddsnap_ranges *message; /* the sender's alone */
@@ -48,6 +50,7 @@ struct origin {
 	u64 parked_writes;
 	u64 questions_sent;
 	u64 barriers;
+	u64 unremembered; /* answers that not all of could be remembered, for want of memory */
 	atomic64_t discards_undone;
 };
 

@@ -6,10 +6,11 @@
  *           -EPERM when the other end is not root. After an error the socket is of no more use:
  *           half of a frame may have passed.
  * Threads   One may send while another receives.
- * Memory    The socket's own allocations start no I/O; the caller marks itself for those of
- *           connecting.
+ * Memory    Nothing here starts I/O. What is sent is little, and the way out of a lack of memory:
+ *           it may take from the reserves.
  */
 #include <linux/cred.h>
+#include <linux/sched/mm.h>
 #include <linux/uidgid.h>
 #include <linux/un.h>
 #include <net/sock.h>
@@ -41,7 +42,7 @@ static bool is_peer_root(struct sock *sk)
 	return is_root;
 }
 
-int ddsnap_socket_open(struct net *net, const char *address, struct socket **result)
+static int open_socket(struct net *net, const char *address, struct socket **result)
 {
 	struct sockaddr_un to;
 	struct socket *sock;
@@ -51,7 +52,7 @@ int ddsnap_socket_open(struct net *net, const char *address, struct socket **res
 	err = sock_create_kern(net, AF_UNIX, SOCK_STREAM, 0, &sock);
 	if (err)
 		return err;
-	sock->sk->sk_allocation = GFP_NOIO;
+	sock->sk->sk_allocation = GFP_NOIO | __GFP_MEMALLOC;
 	sock_set_sndtimeo(sock->sk, DDSNAP_SEND_PATIENCE_S);
 	err = kernel_connect(sock, (struct sockaddr_unsized *)&to, length, 0);
 	if (!err && !is_peer_root(sock->sk))
@@ -65,6 +66,15 @@ int ddsnap_socket_open(struct net *net, const char *address, struct socket **res
 }
 
 void ddsnap_socket_patience(struct socket *sock, long jiffies_each)
+int ddsnap_socket_open(struct net *net, const char *address, struct socket **result)
+{
+	const unsigned int noio = memalloc_noio_save();
+	const int err = open_socket(net, address, result);
+
+	memalloc_noio_restore(noio);
+	return err;
+}
+
 {
 	WRITE_ONCE(sock->sk->sk_rcvtimeo, jiffies_each);
 }
@@ -84,9 +94,11 @@ int ddsnap_socket_send(struct socket *sock, u16 type, u64 request_id, const void
 	};
 	struct msghdr message = { .msg_flags = MSG_NOSIGNAL };
 	int sent;
+	const unsigned int noio = memalloc_noio_save();
 
 	sent = kernel_sendmsg(sock, &message, pieces, bytes ? 2 : 1, sizeof(header) + bytes);
 	if (sent == sizeof(header) + bytes)
+	memalloc_noio_restore(noio);
 		return 0;
 	return sent < 0 ? sent : -EIO;
 }

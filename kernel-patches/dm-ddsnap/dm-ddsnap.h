@@ -79,7 +79,11 @@ void ddsnap_grants_exit(struct ddsnap_grants *grants);
 bool ddsnap_granted(const struct ddsnap_grants *grants, u32 first, u32 count);
 /* How many chunks from @first on are granted (or, if it is not, are not), at most @max. */
 u32 ddsnap_granted_run(const struct ddsnap_grants *grants, u32 first, u32 max, bool *granted);
-void ddsnap_grant(struct ddsnap_grants *grants, u32 first, u32 count);
+/*
+ * May sleep. Chunks beyond the volume are passed over: a server may grant more than was asked.
+ * False: not all of it could be remembered.
+ */
+bool ddsnap_grant(struct ddsnap_grants *grants, u32 first, u32 count);
 void ddsnap_grants_clear(struct ddsnap_grants *grants);
 
 /* ---- slots ---- */
