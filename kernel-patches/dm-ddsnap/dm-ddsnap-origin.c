@@ -202,17 +202,22 @@ static void origin_presuspend(struct ddsnap_target *target, bool noflush)
 		__ddsnap_take_all_parked(origin, &bios);
 	spin_unlock_irq(&origin->lock);
 	ddsnap_end_all(&bios, noflush ? BLK_STS_DM_REQUEUE : BLK_STS_IOERR);
-	queue_delayed_work(origin->sender, &origin->patience, DDSNAP_SUSPEND_PATIENCE_S * HZ);
+	mod_delayed_work(origin->sender, &origin->patience, DDSNAP_SUSPEND_PATIENCE_S * HZ);
 }
 
 static void lose_patience(struct work_struct *work)
 {
 	struct origin *origin = container_of(to_delayed_work(work), struct origin, patience);
 
-	if (!READ_ONCE(origin->is_suspending))
-		return;
-	end_all_parked(origin, BLK_STS_IOERR);
-	queue_delayed_work(origin->sender, &origin->patience, HZ);
+	LIST_HEAD(bios);
+
+	spin_lock_irq(&origin->lock);
+	if (origin->is_suspending) { /* and not just resumed */
+		__ddsnap_take_all_parked(origin, &bios);
+		queue_delayed_work(origin->sender, &origin->patience, HZ);
+	}
+	spin_unlock_irq(&origin->lock);
+	ddsnap_end_all(&bios, BLK_STS_IOERR);
 }
 
 static void origin_resume(struct ddsnap_target *target)

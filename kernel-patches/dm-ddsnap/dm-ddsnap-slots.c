@@ -24,6 +24,7 @@ static struct xarray *old(struct ddsnap_slots *slots)
 
 void ddsnap_slots_init(struct ddsnap_slots *slots)
 {
+	BUILD_BUG_ON(BITS_PER_LONG < 32 + PLACE_BITS + 1);
 	xa_init(&slots->half[0]);
 	xa_init(&slots->half[1]);
 	slots->young = 0;

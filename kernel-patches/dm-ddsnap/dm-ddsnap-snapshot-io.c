@@ -64,6 +64,7 @@ static struct bio *clone_part(struct snapshot *snapshot, struct bio *bio, struct
 	struct bio *piece = bio_alloc_clone(device->bdev, bio, GFP_NOIO, &snapshot->bios);
 
 	bio_trim(piece, skip, sectors);
+	bio_clear_polled(piece); /* whoever polls for the bio knows nothing of its pieces */
 	return piece;
 }
 

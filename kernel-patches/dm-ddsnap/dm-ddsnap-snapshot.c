@@ -322,17 +322,20 @@ static void snapshot_presuspend(struct ddsnap_target *target, bool noflush)
 	WRITE_ONCE(snapshot->is_suspending, true);
 	spin_unlock_irq(&snapshot->lock);
 	wake_up_all(&snapshot->changed);
-	queue_delayed_work(snapshot->sender, &snapshot->patience, DDSNAP_SUSPEND_PATIENCE_S * HZ);
+	mod_delayed_work(snapshot->sender, &snapshot->patience, DDSNAP_SUSPEND_PATIENCE_S * HZ);
 }
 
 static void lose_patience(struct work_struct *work)
 {
 	struct snapshot *snapshot = container_of(to_delayed_work(work), struct snapshot, patience);
 
-	if (!READ_ONCE(snapshot->is_suspending))
-		return;
-	snapshot_fail_parked(snapshot->target);
-	queue_delayed_work(snapshot->sender, &snapshot->patience, HZ);
+	spin_lock_irq(&snapshot->lock);
+	if (snapshot->is_suspending) { /* and not just resumed */
+		snapshot->failures++;
+		queue_delayed_work(snapshot->sender, &snapshot->patience, HZ);
+	}
+	spin_unlock_irq(&snapshot->lock);
+	wake_up_all(&snapshot->changed);
 }
 
 static void snapshot_resume(struct ddsnap_target *target)

@@ -62,6 +62,10 @@ static int check_sizes(struct ddsnap_target *target)
 {
 	struct dm_target *ti = target->ti;
 
+	if (target->volume_bytes >> target->chunk_shift > U32_MAX) {
+		ti->error = "The volume has more chunks than their numbers can tell apart";
+		return -EINVAL;
+	}
 	if (ti->len > target->volume_bytes >> SECTOR_SHIFT) {
 		ti->error = "The table is longer than the volume that the server knows";
 		return -EINVAL;
@@ -185,6 +189,7 @@ static void ddsnap_presuspend(struct dm_target *ti)
 	target->role->presuspend(target, dm_noflush_suspending(ti));
 }
 
+/* Also when a suspend was given up half way. */
 static void ddsnap_resume(struct dm_target *ti)
 {
 	struct ddsnap_target *target = ti->private;
@@ -271,6 +276,7 @@ static struct target_type ddsnap_target = {
 	.map = ddsnap_map,
 	.end_io = ddsnap_end_io,
 	.presuspend = ddsnap_presuspend,
+	.presuspend_undo = ddsnap_resume,
 	.resume = ddsnap_resume,
 	.status = ddsnap_status,
 	.message = ddsnap_message,
