@@ -16,19 +16,28 @@ bool is_lock_held(const FileDevice& device, std::uint32_t attachment_id) {
   return held.value_or(true);
 }
 
-bool is_mapped_device_there(std::uint64_t device) {
+// Absent from a directory that is there: where sysfs cannot be seen, nothing is proven.
+bool is_missing_from(const std::string& directory, const std::string& name) {
   std::error_code error;
-  const bool is_there = std::filesystem::exists(
-      fmt::format("/sys/dev/block/{}:{}", device >> 32, device & 0xffffffff), error);
-  return is_there || error;
+  if (!std::filesystem::is_directory(directory, error) || error) return false;
+  const bool is_there = std::filesystem::exists(directory + "/" + name, error);
+  return !is_there && !error;
 }
 
 }  // namespace
 
+bool SystemProbe::is_kernel_target_gone(const Attachment& attachment) const {
+  const std::uint64_t device = attachment.dm_device_or_pid;
+  // An older module makes no directory: then only the device can tell.
+  return is_missing_from(sysfs_ + "/dev/block",
+                         fmt::format("{}:{}", device >> 32, device & 0xffffffff)) ||
+         is_missing_from(sysfs_ + "/kernel/ddsnap", attachment.target_uuid.to_string());
+}
+
 bool SystemProbe::is_gone(const Attachment& attachment) {
   if (!boot_id_.is_nil() && !attachment.boot_id.is_nil() && attachment.boot_id != boot_id_)
     return true;
-  if (attachment.is_kernel) return !is_mapped_device_there(attachment.dm_device_or_pid);
+  if (attachment.is_kernel) return is_kernel_target_gone(attachment);
   return !is_lock_held(origin_, attachment.id) && !is_lock_held(snapstore_, attachment.id);
 }
 

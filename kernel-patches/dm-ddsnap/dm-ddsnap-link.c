@@ -88,6 +88,7 @@ void ddsnap_link_free(struct ddsnap_link *link)
 	if (sock)
 		sock_release(sock);
 	put_net(link->net);
+	ddsnap_alive_end(link->alive);
 	kvfree(link->buffer);
 	kfree(link);
 }
@@ -98,11 +99,6 @@ static struct ddsnap_link *make_link(const struct ddsnap_link_options *options)
 
 	if (!link)
 		return NULL;
-	link->buffer = kvmalloc(DDSNAP_MAX_BODY_BYTES, GFP_KERNEL);
-	if (!link->buffer) {
-		kfree(link);
-		return NULL;
-	}
 	link->role = options->role;
 	link->pair = options->pair;
 	link->dm_device = options->dm_device;
@@ -116,7 +112,12 @@ static struct ddsnap_link *make_link(const struct ddsnap_link_options *options)
 	mutex_init(&link->sock_mutex);
 	spin_lock_init(&link->lock);
 	init_waitqueue_head(&link->changed);
-	return link;
+	link->buffer = kvmalloc(DDSNAP_MAX_BODY_BYTES, GFP_KERNEL);
+	link->alive = ddsnap_alive_begin(link->target_uuid);
+	if (link->buffer && link->alive)
+		return link;
+	ddsnap_link_free(link);
+	return NULL;
 }
 
 struct ddsnap_link *ddsnap_link_open(const struct ddsnap_link_options *options,

@@ -31,6 +31,7 @@ struct ddsnap_link {
 	char label[DDSNAP_TAG_BYTES];
 	u8 target_uuid[16];
 	uuid_t boot_id; /* nil when the loader could not see it */
+	struct kobject *alive;
 	struct net *net; /* of the table's loader: where abstract names are looked for */
 
 	const struct ddsnap_link_ops *ops;

@@ -286,12 +286,20 @@ static struct target_type ddsnap_target = {
 
 static int __init ddsnap_init(void)
 {
-	return dm_register_target(&ddsnap_target);
+	int err = ddsnap_alive_init();
+
+	if (err)
+		return err;
+	err = dm_register_target(&ddsnap_target);
+	if (err)
+		ddsnap_alive_exit();
+	return err;
 }
 
 static void __exit ddsnap_exit(void)
 {
 	dm_unregister_target(&ddsnap_target);
+	ddsnap_alive_exit();
 }
 
 module_init(ddsnap_init);

@@ -11,6 +11,7 @@
  *           slots      where a snapshot's chunks are known to be
  *           link       the line to the server: found (search), said HELLO on (hello), lost, found
  *                      again (link-thread)
+ *           alive      which targets are alive, for the server to see
  *           socket     frames
  * Threads   Each target has one link thread (receives, reconnects, calls the role), and one ordered
  *           workqueue for what is sent. Nothing of a target outlives its destructor.
@@ -113,6 +114,13 @@ void ddsnap_socket_patience(struct socket *sock, long jiffies_each);
 int ddsnap_socket_send(struct socket *sock, u16 type, u64 request_id, const void *body, u32 bytes);
 /* @body has room for DDSNAP_MAX_BODY_BYTES. */
 int ddsnap_socket_receive(struct socket *sock, struct ddsnap_header *header, u8 *body);
+
+/* ---- which targets are alive ---- */
+
+int ddsnap_alive_init(void);
+void ddsnap_alive_exit(void);
+struct kobject *ddsnap_alive_begin(const u8 *target_uuid);
+void ddsnap_alive_end(struct kobject *alive);
 
 /* ---- the line ---- */
 
