@@ -94,7 +94,8 @@ int ddsnap_say_hello(struct ddsnap_link *link, struct socket *sock, u8 *body,
 	error = le16_to_cpu(header.type) == DDSNAP_ERROR ? read_error(body, bytes) : NULL;
 	if (!error)
 		return -EPROTO;
-	DMWARN("%s: the server refused: %.*s", link->label,
-	       min_t(int, le16_to_cpu(error->text_bytes), DDSNAP_ERROR_TEXT_BYTES), error->text);
+	DMWARN_LIMIT("%s: the server refused: %.*s", link->label,
+		     min_t(int, le16_to_cpu(error->text_bytes), DDSNAP_ERROR_TEXT_BYTES),
+		     error->text);
 	return le32_to_cpu(error->code) ? (int)(le32_to_cpu(error->code) & 0xffff) : -EPROTO;
 }

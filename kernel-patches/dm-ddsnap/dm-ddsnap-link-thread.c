@@ -21,6 +21,7 @@ static int receive_until_lost(struct ddsnap_link *link)
 		err = ddsnap_socket_receive(link->sock, &header, link->buffer);
 		if (err)
 			return err;
+		link->has_heard = true;
 		if (le64_to_cpu(header.request_id) == DDSNAP_DETACH_REQUEST) {
 			spin_lock_irq(&link->lock);
 			link->is_detached = true;
@@ -50,11 +51,14 @@ static void set_state(struct ddsnap_link *link, enum ddsnap_link_state state)
 	wake_up_all(&link->changed);
 }
 
-static void serve(struct ddsnap_link *link)
+/* True: the line was of use. One that breaks at once, again and again, is looked for less often. */
+static bool serve(struct ddsnap_link *link)
 {
+	const unsigned long since = jiffies;
 	int err;
 
 	link->was_attached = true;
+	link->has_heard = false;
 	set_state(link, DDSNAP_UP);
 	err = link->ops->attached(link->context, &link->welcome, link->generation);
 	if (!err)
@@ -62,8 +66,10 @@ static void serve(struct ddsnap_link *link)
 	set_state(link, DDSNAP_SEARCHING);
 	link->ops->lost(link->context);
 	if (!READ_ONCE(link->is_stopping))
-		DMWARN("%s: the server is gone (%d); writes wait until it is found again",
-		       link->label, err);
+		DMWARN_LIMIT("%s: the server is gone (%d); writes wait until it is found again",
+			     link->label, err);
+	return link->has_heard ||
+	       time_after(jiffies, since + msecs_to_jiffies(DDSNAP_LAST_BACKOFF_MS));
 }
 
 /* Whether the server's answer to HELLO was the last word. */
@@ -80,24 +86,27 @@ static bool is_farewell(struct ddsnap_link *link, int code)
 	return false;
 }
 
-/* One attempt. True: it was up. */
+/* One attempt. True: it was up, and of use. */
 static bool serve_once(struct ddsnap_link *link)
 {
-	struct socket *sock = ddsnap_link_take_handed_over(link);
+	bool is_greeted, was_useful = false;
+	struct socket *sock = ddsnap_link_take_handed_over(link, &is_greeted);
 	int err;
 
 	err = sock ? ddsnap_link_adopt(link, sock) : ddsnap_search(link);
-	if (!err && !link->is_greeted)
+	if (!err && !(sock && is_greeted))
 		err = ddsnap_say_hello(link, link->sock, link->buffer, &link->welcome);
 	if (!err) {
-		serve(link);
+		was_useful = serve(link);
 	} else if (err > 0 && is_farewell(link, err)) {
 		set_state(link, DDSNAP_REFUSED);
 		link->ops->refused(link->context);
 	}
-	WRITE_ONCE(link->is_greeted, false);
+	spin_lock_irq(&link->lock);
+	link->is_greeted = false;
+	spin_unlock_irq(&link->lock);
 	ddsnap_link_drop(link);
-	return !err;
+	return was_useful;
 }
 
 int ddsnap_link_thread(void *data)

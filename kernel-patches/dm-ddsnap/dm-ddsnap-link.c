@@ -3,18 +3,16 @@
  * A target's line to its server, as the target sees it: opened, started, sent on, stopped.
  *
  * Shape     The first attach is made by the constructor, in the context of whoever loads the table.
- *           From then on the link thread receives, and reconnects by the addresses that were kept.
- *           A path that only the table's loader could see is found again by `message NAME 0
- *           reconnect`, which connects in its caller's context and hands the socket over.
+ *           From then on the link thread receives, and reconnects by what was kept of that context
+ *           (dm-ddsnap-view.c). When that is of no use any more, `message NAME 0 reconnect`
+ *           connects in its caller's context, hands the socket over, and has that context kept.
  * Threads   Sending from anywhere that may sleep; opening and stopping once each.
  */
 #include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
-#include <linux/nsproxy.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <net/net_namespace.h>
 
 #include "dm-ddsnap-link.h"
 
@@ -52,13 +50,14 @@ void ddsnap_link_drop(struct ddsnap_link *link)
 		sock_release(sock);
 }
 
-struct socket *ddsnap_link_take_handed_over(struct ddsnap_link *link)
+struct socket *ddsnap_link_take_handed_over(struct ddsnap_link *link, bool *is_greeted)
 {
 	struct socket *sock;
 
 	spin_lock_irq(&link->lock);
 	sock = link->handed_over;
 	link->handed_over = NULL;
+	*is_greeted = link->is_greeted;
 	spin_unlock_irq(&link->lock);
 	return sock;
 }
@@ -83,11 +82,9 @@ static void read_boot_id(uuid_t *boot_id)
 
 void ddsnap_link_free(struct ddsnap_link *link)
 {
-	struct socket *sock = ddsnap_link_take_handed_over(link);
-
-	if (sock)
-		sock_release(sock);
-	put_net(link->net);
+	if (link->handed_over)
+		sock_release(link->handed_over);
+	ddsnap_view_put(link->view);
 	ddsnap_alive_end(link->alive);
 	kvfree(link->buffer);
 	kfree(link);
@@ -107,14 +104,14 @@ static struct ddsnap_link *make_link(const struct ddsnap_link_options *options)
 	strscpy_pad(link->label, options->label, sizeof(link->label));
 	generate_random_uuid(link->target_uuid);
 	read_boot_id(&link->boot_id);
-	link->net = get_net(current->nsproxy->net_ns);
 	mutex_init(&link->send_mutex);
 	mutex_init(&link->sock_mutex);
 	spin_lock_init(&link->lock);
 	init_waitqueue_head(&link->changed);
 	link->buffer = kvmalloc(DDSNAP_MAX_BODY_BYTES, GFP_KERNEL);
+	link->view = ddsnap_view_of_caller();
 	link->alive = ddsnap_alive_begin(link->target_uuid);
-	if (link->buffer && link->alive)
+	if (link->buffer && link->view && link->alive)
 		return link;
 	ddsnap_link_free(link);
 	return NULL;
@@ -131,7 +128,7 @@ struct ddsnap_link *ddsnap_link_open(const struct ddsnap_link_options *options,
 	if (!link)
 		return ERR_PTR(-ENOMEM);
 	*error = "Cannot find the server: is an agent at the control socket, and a server up?";
-	err = ddsnap_find_server(link, &sock);
+	err = ddsnap_find_server(link, link->view, &sock);
 	if (err)
 		goto free;
 	*error = "The server refused this target (its sentence is in the kernel's log)";
@@ -210,25 +207,36 @@ void ddsnap_link_cut(struct ddsnap_link *link)
 
 int ddsnap_link_reconnect(struct ddsnap_link *link)
 {
+	struct ddsnap_view *view, *older_view;
 	struct socket *sock, *older;
 	unsigned int noio;
-	int err;
+	bool is_greeted;
+	int err = -ENOMEM;
 
 	ddsnap_link_cut(link);
 	noio = memalloc_noio_save(); /* the volume's own writes may be what waits for us */
-	err = ddsnap_find_server(link, &sock);
+	view = ddsnap_view_of_caller();
+	if (view)
+		err = ddsnap_find_server(link, view, &sock);
 	memalloc_noio_restore(noio);
-	if (err)
+	if (err) {
+		ddsnap_view_put(view);
 		return err;
+	}
 	spin_lock_irq(&link->lock);
+	older_view = link->view;
+	link->view = view;
 	older = link->handed_over;
 	link->handed_over = sock;
+	if (older)
+		link->is_greeted = false; /* it was the constructor's, which nobody took */
 	spin_unlock_irq(&link->lock);
+	ddsnap_view_put(older_view);
 	if (older)
 		sock_release(older);
 	wake_up_all(&link->changed);
 	/* It may be up again already, by itself. */
-	sock = is_up(link) ? ddsnap_link_take_handed_over(link) : NULL;
+	sock = is_up(link) ? ddsnap_link_take_handed_over(link, &is_greeted) : NULL;
 	if (sock)
 		sock_release(sock);
 	return 0;

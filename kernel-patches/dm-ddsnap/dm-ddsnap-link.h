@@ -32,14 +32,13 @@ struct ddsnap_link {
 	u8 target_uuid[16];
 	uuid_t boot_id; /* nil when the loader could not see it */
 	struct kobject *alive;
-	struct net *net; /* of the table's loader: where abstract names are looked for */
 
 	const struct ddsnap_link_ops *ops;
 	void *context;
 	struct task_struct *thread;
 	struct ddsnap_welcome welcome; /* of the attachment that we return to */
 	bool was_attached;
-	bool is_greeted; /* the socket handed over by the constructor has heard HELLO */
+	bool has_heard; /* the server has said something since HELLO */
 	u8 *buffer;
 
 	struct mutex send_mutex; /* one frame at a time */
@@ -52,6 +51,8 @@ struct ddsnap_link {
 	u64 generation; /* counts the connections that came up */
 	u64 losses;
 	struct socket *handed_over;
+	bool is_greeted; /* the constructor's socket has heard HELLO, and is not in use yet */
+	struct ddsnap_view *view; /* of the table's loader, or of the last who asked to reconnect */
 	char server[DDSNAP_ADDRESS_BYTES];
 	bool is_stopping;
 	bool is_detached;
@@ -62,13 +63,13 @@ struct ddsnap_link {
 /* Publishes the socket, so that whoever stops the link can wake its user. */
 int ddsnap_link_adopt(struct ddsnap_link *link, struct socket *sock);
 void ddsnap_link_drop(struct ddsnap_link *link);
-/* The socket that somebody else has connected, if any. */
-struct socket *ddsnap_link_take_handed_over(struct ddsnap_link *link);
+/* The socket that somebody else has connected, if any, and whether it has heard HELLO. */
+struct socket *ddsnap_link_take_handed_over(struct ddsnap_link *link, bool *is_greeted);
 
 /* ---- finding the server ---- */
 
 /* In the context of a constructor or a message. */
-int ddsnap_find_server(struct ddsnap_link *link, struct socket **result);
+int ddsnap_find_server(struct ddsnap_link *link, struct ddsnap_view *view, struct socket **result);
 /* In the link thread: the agent for a while, then the last known address. */
 int ddsnap_search(struct ddsnap_link *link);
 

@@ -3,8 +3,8 @@
  * Finding the server: the agent says where it listens.
  *
  * Errors    Negative errnos. Without an agent the last known address is tried.
- * Threads   ddsnap_find_server() from anywhere, in its caller's context; ddsnap_search() is the link
- *           thread's.
+ * Threads   ddsnap_find_server() from anywhere, in its caller's context; ddsnap_search() is the
+ *           link thread's.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -37,14 +37,14 @@ static void keep_server(struct ddsnap_link *link, const char *server)
 	spin_unlock_irq(&link->lock);
 }
 
-int ddsnap_find_server(struct ddsnap_link *link, struct socket **result)
+int ddsnap_find_server(struct ddsnap_link *link, struct ddsnap_view *view, struct socket **result)
 {
 	char server[DDSNAP_ADDRESS_BYTES];
 	struct socket *agent;
 	u8 *body;
 	int err;
 
-	err = ddsnap_socket_open(link->net, link->control, &agent);
+	err = ddsnap_view_open(view, link->control, &agent);
 	if (err)
 		return err;
 	body = kvmalloc(DDSNAP_MAX_BODY_BYTES, GFP_NOIO);
@@ -56,28 +56,52 @@ int ddsnap_find_server(struct ddsnap_link *link, struct socket **result)
 	kvfree(body);
 	sock_release(agent);
 	if (!err)
-		err = ddsnap_socket_open(link->net, server, result);
+		err = ddsnap_view_open(view, server, result);
 	if (!err)
 		keep_server(link, server);
 	return err;
 }
 
+/* What is known so far: the view, and the server's last address. */
+static struct ddsnap_view *recall(struct ddsnap_link *link, char *server)
+{
+	struct ddsnap_view *view;
+
+	spin_lock_irq(&link->lock);
+	view = ddsnap_view_get(link->view);
+	memcpy(server, link->server, sizeof(link->server));
+	spin_unlock_irq(&link->lock);
+	return view;
+}
+
+/* 0 as well when there is no agent: @server stays what it was. */
+static int ask_agent(struct ddsnap_link *link, struct ddsnap_view *view, char *server)
+{
+	struct socket *agent;
+	int err;
+
+	if (ddsnap_view_reopen(view, link->control, &agent))
+		return 0;
+	err = ddsnap_link_adopt(link, agent);
+	if (err)
+		return err;
+	ddsnap_socket_patience(agent, DDSNAP_AGENT_PATIENCE_S * HZ);
+	if (!ask_agent_on(link, agent, link->buffer, server))
+		keep_server(link, server);
+	ddsnap_link_drop(link);
+	return 0;
+}
+
 int ddsnap_search(struct ddsnap_link *link)
 {
 	char server[DDSNAP_ADDRESS_BYTES];
+	struct ddsnap_view *view = recall(link, server);
 	struct socket *sock;
 	int err;
 
-	memcpy(server, link->server, sizeof(server));
-	if (!ddsnap_socket_open(link->net, link->control, &sock)) {
-		err = ddsnap_link_adopt(link, sock);
-		if (err)
-			return err;
-		ddsnap_socket_patience(sock, DDSNAP_AGENT_PATIENCE_S * HZ);
-		if (!ask_agent_on(link, sock, link->buffer, server))
-			keep_server(link, server);
-		ddsnap_link_drop(link);
-	}
-	err = ddsnap_socket_open(link->net, server, &sock);
+	err = ask_agent(link, view, server);
+	if (!err)
+		err = ddsnap_view_reopen(view, server, &sock);
+	ddsnap_view_put(view);
 	return err ? err : ddsnap_link_adopt(link, sock);
 }

@@ -49,7 +49,8 @@ static int open_socket(struct net *net, const char *address, struct socket **res
 	int length = fill_address(&to, address);
 	int err;
 
-	err = sock_create_kern(net, AF_UNIX, SOCK_STREAM, 0, &sock);
+	/* As a process would make it: such a socket holds its name space, a kernel's does not. */
+	err = __sock_create(net, AF_UNIX, SOCK_STREAM, 0, &sock, 0);
 	if (err)
 		return err;
 	sock->sk->sk_allocation = GFP_NOIO | __GFP_MEMALLOC;
@@ -65,7 +66,6 @@ static int open_socket(struct net *net, const char *address, struct socket **res
 	return 0;
 }
 
-void ddsnap_socket_patience(struct socket *sock, long jiffies_each)
 int ddsnap_socket_open(struct net *net, const char *address, struct socket **result)
 {
 	const unsigned int noio = memalloc_noio_save();
@@ -75,6 +75,7 @@ int ddsnap_socket_open(struct net *net, const char *address, struct socket **res
 	return err;
 }
 
+void ddsnap_socket_patience(struct socket *sock, long jiffies_each)
 {
 	WRITE_ONCE(sock->sk->sk_rcvtimeo, jiffies_each);
 }
@@ -93,12 +94,12 @@ int ddsnap_socket_send(struct socket *sock, u16 type, u64 request_id, const void
 		{ .iov_base = (void *)body, .iov_len = bytes },
 	};
 	struct msghdr message = { .msg_flags = MSG_NOSIGNAL };
-	int sent;
 	const unsigned int noio = memalloc_noio_save();
+	int sent;
 
 	sent = kernel_sendmsg(sock, &message, pieces, bytes ? 2 : 1, sizeof(header) + bytes);
-	if (sent == sizeof(header) + bytes)
 	memalloc_noio_restore(noio);
+	if (sent == sizeof(header) + bytes)
 		return 0;
 	return sent < 0 ? sent : -EIO;
 }

@@ -11,6 +11,7 @@
  *           slots      where a snapshot's chunks are known to be
  *           link       the line to the server: found (search), said HELLO on (hello), lost, found
  *                      again (link-thread)
+ *           view       what the loader of a table could see, for the thread to find again
  *           alive      which targets are alive, for the server to see
  *           socket     frames
  * Threads   Each target has one link thread (receives, reconnects, calls the role), and one ordered
@@ -107,13 +108,26 @@ void ddsnap_slots_forget(struct ddsnap_slots *slots, u32 first, u32 count);
 
 #define DDSNAP_MAX_BODY_BYTES (DDSNAP_MAX_MESSAGE_BYTES - sizeof(struct ddsnap_header))
 
-/* By path, in the caller's root directory, or by abstract name ('@' first), in @net. */
+/* By path, from the current root and working directory, or by abstract name ('@') in @net. */
 int ddsnap_socket_open(struct net *net, const char *address, struct socket **result);
 /* How long one receive may wait. */
 void ddsnap_socket_patience(struct socket *sock, long jiffies_each);
 int ddsnap_socket_send(struct socket *sock, u16 type, u64 request_id, const void *body, u32 bytes);
 /* @body has room for DDSNAP_MAX_BODY_BYTES. */
 int ddsnap_socket_receive(struct socket *sock, struct ddsnap_header *header, u8 *body);
+
+/* ---- views ---- */
+
+struct ddsnap_view;
+
+/* The caller's network name space; no directories yet. NULL without memory. */
+struct ddsnap_view *ddsnap_view_of_caller(void);
+struct ddsnap_view *ddsnap_view_get(struct ddsnap_view *view);
+void ddsnap_view_put(struct ddsnap_view *view);
+/* In the caller's own context; keeps the socket's directory. */
+int ddsnap_view_open(struct ddsnap_view *view, const char *address, struct socket **result);
+/* In a kernel thread: in the directory that was kept, else by the path. */
+int ddsnap_view_reopen(struct ddsnap_view *view, const char *address, struct socket **result);
 
 /* ---- which targets are alive ---- */
 
@@ -170,7 +184,10 @@ int ddsnap_link_start(struct ddsnap_link *link, const struct ddsnap_link_ops *op
 void ddsnap_link_stop(struct ddsnap_link *link);
 /* Requires: stopped, and nobody sends. */
 void ddsnap_link_free(struct ddsnap_link *link);
-/* Gives up the line that is there and looks for the server in the caller's context. */
+/*
+ * Gives up the line that is there and looks for the server in the caller's context, whose view is
+ * the one to find it by from now on.
+ */
 int ddsnap_link_reconnect(struct ddsnap_link *link);
 /* Gives the line up; it is looked for again. */
 void ddsnap_link_cut(struct ddsnap_link *link);

@@ -20,7 +20,7 @@ ddsnap create $server 0
 map snap $store $origin 0
 before=$(hash_direct /dev/mapper/snap)
 
-for thread in $(pgrep '^ddsnap/'); do echo 1 >/proc/"$thread"/make-it-fail; done
+for name in $(grep -l '^ddsnap/' /proc/[0-9]*/comm); do echo 1 >"${name%comm}make-it-fail"; done
 echo Y >$faults/task-filter
 echo N >$faults/ignore-gfp-wait
 echo 0 >$faults/min-order
