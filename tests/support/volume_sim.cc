@@ -48,7 +48,7 @@ class VolumeSim {
 
   // ---- who lives in it ----
   void populate();
-  void keep_origin_target(std::size_t place);
+  void keep_origin_target();
   void keep_snapshot_target(std::size_t place);
   void drive(SimOriginTarget& target);
   void drive(SimSnapshotTarget& target);
@@ -155,7 +155,7 @@ void VolumeSim::step() {
 // ---- who lives in it ----
 
 void VolumeSim::populate() {
-  for (std::size_t i = 0; i < host_.shape.origin_targets; ++i) keep_origin_target(i);
+  for (std::size_t i = 0; i < host_.shape.origin_targets; ++i) keep_origin_target();
   for (std::size_t i = 0; i < host_.shape.snapshot_targets; ++i) keep_snapshot_target(i);
   for (std::size_t i = 0; i < kClients; ++i) {
     clients_.push_back(std::make_unique<SimClient>(host_, fmt::format("client{}", i)));
@@ -164,8 +164,8 @@ void VolumeSim::populate() {
 }
 
 // One place after another has a target, and a new one after that one's death.
-void VolumeSim::keep_origin_target(std::size_t place) {
-  host_.events.after(host_.pause_ns(200 * kSimMs), [this, place] {
+void VolumeSim::keep_origin_target() {
+  host_.events.after(host_.pause_ns(200 * kSimMs), [this] {
     if (host_.is_calm) return;
     origin_targets_.push_back(
         std::make_unique<SimOriginTarget>(host_, fmt::format("origin{}", ++last_target_)));
@@ -192,7 +192,7 @@ void VolumeSim::keep_snapshot_target(std::size_t place) {
 void VolumeSim::drive(SimOriginTarget& target) {
   host_.events.after(host_.pause_ns(40 * kSimMs), [this, &target] {
     if (host_.is_calm) return;
-    if (target.is_dead()) return keep_origin_target(0);
+    if (target.is_dead()) return keep_origin_target();
     const std::uint64_t roll = host_.random.below(1000);
     if (target.is_stalled() || roll < 720) {
       target.write();
