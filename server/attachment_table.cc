@@ -103,7 +103,7 @@ void AttachmentTable::forget_gone(Epoch snapshot) {
     if (attachment.snapshot == snapshot && !is_present(attachment.id)) forget_if_gone(attachment);
 }
 
-bool AttachmentTable::forget_some_gone() {
+void AttachmentTable::forget_some_gone() {
   std::vector<Attachment> absent;
   for (const Attachment& attachment : store_.attachments())
     if (!is_present(attachment.id)) absent.push_back(attachment);
@@ -111,24 +111,21 @@ bool AttachmentTable::forget_some_gone() {
   const auto next = std::ranges::upper_bound(absent, last_probed_id_, {}, &Attachment::id);
   std::ranges::rotate(absent, next);
   if (absent.size() > kMaxProbesPerTurn) absent.resize(kMaxProbesPerTurn);
-  bool has_forgotten = false;
   for (const Attachment& attachment : absent) {
     last_probed_id_ = attachment.id;
-    has_forgotten |= forget_if_gone(attachment);
+    forget_if_gone(attachment);
   }
-  return has_forgotten;
 }
 
-bool AttachmentTable::forget_if_gone(const Attachment& attachment) {
-  if (!probe_.is_gone(attachment)) return false;
+void AttachmentTable::forget_if_gone(const Attachment& attachment) {
+  if (!probe_.is_gone(attachment)) return;
   const Status detached = store_.detach(attachment.id);
   if (!detached) {
     log_.error("cannot forget target {}, which is gone: {}", attachment.label,
                detached.error().message());
-    return false;
+    return;
   }
   log_.info("target {} is gone: forgotten", attachment.label);
-  return true;
 }
 
 }  // namespace ddsnap

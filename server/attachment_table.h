@@ -64,11 +64,11 @@ class AttachmentTable {
   // ---- proving absent ones gone ----
   // Probes the absent ones of one snapshot (0: of the origin), forgets those proven gone.
   void forget_gone(Epoch snapshot);
-  // Probes the next few absent ones, whatever they use. True when one was forgotten.
-  bool forget_some_gone();
+  // Probes the next few absent ones, whatever they use.
+  void forget_some_gone();
 
  private:
-  bool forget_if_gone(const Attachment& attachment);
+  void forget_if_gone(const Attachment& attachment);
 
   SnapStore& store_;
   OwnershipProbe& probe_;

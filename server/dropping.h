@@ -30,6 +30,7 @@ class Dropping {
   // Removes what nobody reads any longer. True when something was removed.
   bool finish_ready();
 
+  bool is_empty() const { return snapshots_.empty(); }
   // Whether waiting for the snapshot last begun still makes sense.
   bool is_waiting(std::uint64_t now_ns) const;
   std::optional<std::uint64_t> deadline_ns() const;

@@ -129,7 +129,10 @@ void Volume::on_time(Now now) {
   // No file is touched while writers are held (T9), and probing may look into /sys.
   if (creation_.is_barrier_on() || now.steady_ns < next_probe_ns_) return;
   next_probe_ns_ = now.steady_ns + kProbeInterval_ms * kNsPerMs;
-  if (attachments_.forget_some_gone()) finish_dropping();
+  attachments_.forget_some_gone();
+  // Also where nobody was forgotten: a victim may have been left from before a restart, or its
+  // removal may have failed.
+  finish_dropping();
 }
 
 // ---- one turn ----
@@ -159,8 +162,8 @@ std::optional<std::uint64_t> Volume::next_deadline_ns() const {
   };
   consider(questions_.deadline_ns());
   if (policy_.is_making_room()) consider(dropping_.deadline_ns());
-  if (!creation_.is_barrier_on() && attachments_.present_count() != store_.attachments().size())
-    consider(next_probe_ns_);
+  const bool has_absent = attachments_.present_count() != store_.attachments().size();
+  if (!creation_.is_barrier_on() && (has_absent || !dropping_.is_empty())) consider(next_probe_ns_);
   return earliest;
 }
 

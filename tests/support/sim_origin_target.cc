@@ -166,6 +166,7 @@ void SimOriginTarget::refuse(const ChunkSet& chunks, int result_errno) {
       continue;
     }
     ++host_.tally.refused;
+    if (result_errno == ENOSPC) ++host_.tally.enospc;
     host_.trace("{}: a write was refused with errno {}", label(), result_errno);
     const bool is_lawful = result_errno == ENOSPC ? host_.shape.is_tight : host_.may_fail();
     if (!is_lawful)

@@ -139,6 +139,21 @@ Status SimPort::refuse(std::span<IoRequest> batch, std::string_view why) const {
   return error;
 }
 
+// The end comes at one of the batch's writes, or at the flush behind them.
+void SimPort::spring_ambush(std::span<const IoRequest> batch, std::uint64_t writes) {
+  SimProcess& process = all_.process;
+  if (!process.ambush || std::ranges::none_of(batch, [&](const IoRequest& request) {
+        return is_write(request) && point_of(request) == process.ambush->point;
+      }))
+    return;
+  const std::uint64_t after = all_.random.below(writes + 1);
+  if (process.ambush->cuts_power)
+    all_.world.crash_at_operation(all_.world.operations() + after);
+  else
+    process.dies_at = process.operations + after;
+  process.ambush.reset();
+}
+
 void SimPort::note_power_cut(SimPoint point) {
   if (all_.world.crashed()) ++all_.tally.at(point).power_cuts;
 }
@@ -147,6 +162,7 @@ Status SimPort::run(std::span<IoRequest> batch) {
   if (all_.process.is_dead || all_.world.crashed()) return refuse(batch, kPowerCutText);
   const auto writes = static_cast<std::uint64_t>(std::ranges::count_if(batch, is_write));
   for (const IoRequest& request : batch) note(request);
+  if (writes != 0) spring_ambush(batch, writes);
   if (dies_within(writes)) return land_some(batch, "the server was killed:");
   if (strikes(writes != 0 ? FaultKind::kWrite : FaultKind::kRead))
     return land_some(batch, kInjectedText);

@@ -38,6 +38,7 @@ class SimPort final : public BlockDevice {
   SimPoint point_of(const IoRequest& request) const;
   SimPoint point_of_record(const IoRequest& request) const;
   void note(const IoRequest& request);
+  void spring_ambush(std::span<const IoRequest> batch, std::uint64_t writes);
   void note_power_cut(SimPoint point);
   bool strikes(SimProcess::Fault::Kind kind);
   bool dies_within(std::uint64_t operations);

@@ -30,6 +30,12 @@ struct SimProcess {
   std::uint64_t operations = 0;
   std::optional<std::uint64_t> dies_at;
   std::optional<Fault> fault;
+  // An end chosen by what it is about to write, so that rare kinds are cut too.
+  struct Ambush {
+    SimPoint point = SimPoint::kOther;
+    bool cuts_power = false;
+  };
+  std::optional<Ambush> ambush;
   bool has_had_faults = false;  // errors are lawful from the first one on
 
   // What it is doing, for the coverage of crash points.

@@ -56,6 +56,10 @@ Status SimServer::open() {
   if (may_die)
     process_.dies_at = host_.one_in(5) ? host_.random.below(16)
                                        : host_.random.below(2 * host_.shape.server_kill_mean);
+  if (!host_.is_calm && host_.one_in(3) && (may_die || host_.shape.power_cut_mean != 0))
+    process_.ambush = {
+        .point = static_cast<SimPoint>(host_.random.below(static_cast<std::uint64_t>(kSimPoints))),
+        .cuts_power = host_.shape.power_cut_mean != 0 && (!may_die || host_.one_in(2))};
   const Layout layout = DD_TRY(choose_layout(host_.devices(), {.chunk_shift = kSimChunkShift}));
   const SimPort::Surroundings all{*host_.world, process_, host_.truth, host_.tally, host_.random};
   const bool is_split = host_.shape.metadata_bytes != 0;
@@ -131,7 +135,6 @@ bool SimServer::is_idle() const {
 
 void SimServer::stop() {
   DD_CHECK(is_idle());
-  process_.dies_at.reset();
   static_cast<void>(store_->close_cleanly());
   if (!store_->failed() && !process_.has_had_faults)
     slots_free_at_stop_ = store_->usage().slots_free;
@@ -253,6 +256,7 @@ void SimServer::observe() {
   const std::size_t after = host_.truth.boundaries().size();
   if (after > before) ++host_.tally.creates;
   if (after < before) ++host_.tally.removals;
+  host_.tally.drops += host_.truth.take_drops();
 }
 
 void SimServer::check_landing(ChunkNr chunk) {

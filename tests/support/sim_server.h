@@ -25,6 +25,12 @@ class SimServer final : private OwnershipProbe {
   void vanish();
   bool is_up() const { return volume_ != nullptr; }
   SimProcess& process() { return process_; }
+  // No fault that was planned comes any more.
+  void spare() {
+    process_.dies_at.reset();
+    process_.fault.reset();
+    process_.ambush.reset();
+  }
   const SnapStore* store() const { return store_.get(); }
   // A write is about to land on the origin: what is checked of it.
   void check_landing(ChunkNr chunk);

@@ -293,6 +293,7 @@ void SimSnapshotTarget::end(Requests::iterator request) {
 
 void SimSnapshotTarget::fail(Requests::iterator request, int result_errno, const std::string& why) {
   ++host_.tally.refused;
+  if (result_errno == ENOSPC) ++host_.tally.enospc;
   host_.trace("{}: a request failed: {} (errno {})", label(), why, result_errno);
   const SimTruth::Boundary* truth = host_.truth.find(snapshot_);
   const bool is_lost = truth == nullptr || !truth->is_readable();

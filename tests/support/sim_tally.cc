@@ -79,7 +79,7 @@ void SimTally::add(const SimTally& other) {
                                                    &SimTally::lost_lines,
                                                    &SimTally::io_errors,
                                                    &SimTally::store_failures,
-                                                   &SimTally::full_stores,
+                                                   &SimTally::enospc,
                                                    &SimTally::images_compared};
   for (const auto count : kCounts) this->*count += other.*count;
   for (std::size_t i = 0; i < kSimPoints; ++i) {
@@ -98,12 +98,12 @@ std::string SimTally::to_text() const {
       "removed, {} dropped\n"
       "power cuts        {:>12}  {} of them inside recovery; {} recoveries; {} images compared\n"
       "other faults      {:>12}  server kills {}, target kills {}, stalls {}, lost lines {}, I/O "
-      "errors {}; the store failed {} times, was full {} times\n",
+      "errors {}; the store failed {} times; {} requests got ENOSPC\n",
       operations(), origin_writes, origin_reads, snapshot_reads, snapshot_writes, target_flushes,
       commands, attaches, refused, device_operations, messages, creates, removals, drops,
       power_cuts, cuts_in_recovery, recoveries, images_compared,
       server_kills + target_kills + stalls + lost_lines + io_errors, server_kills, target_kills,
-      stalls, lost_lines, io_errors, store_failures, full_stores);
+      stalls, lost_lines, io_errors, store_failures, enospc);
   text += fmt::format("{:<24}{:>12}{:>12}{:>12}{:>12}\n", "crash points", "writes", "flushes",
                       "power cuts", "kills");
   for (std::size_t i = 0; i < kSimPoints; ++i)

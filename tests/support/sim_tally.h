@@ -77,7 +77,7 @@ struct SimTally {
   std::uint64_t lost_lines = 0;
   std::uint64_t io_errors = 0;
   std::uint64_t store_failures = 0;
-  std::uint64_t full_stores = 0;
+  std::uint64_t enospc = 0;
   std::uint64_t images_compared = 0;
   std::array<Point, kSimPoints> points{};
 

@@ -197,6 +197,7 @@ std::string SimTruth::observe_known(Boundary& boundary, const BoundaryFacts& fac
                          boundary.tag, name_of(boundary.kind), name_of(facts.kind));
     if (is_dropped && boundary.priority == kSimNeverDropped && !boundary.is_dropping)
       return fmt::format("snapshot {} was dropped in spite of its priority", boundary.tag);
+    if (is_dropped && !boundary.is_dropping) ++drops_;
     if (is_wanted) {
       why->is_open = false;
       why->has_happened = true;
@@ -204,6 +205,7 @@ std::string SimTruth::observe_known(Boundary& boundary, const BoundaryFacts& fac
     give_up_data(boundary, facts.kind);
   }
   if (facts.is_dropping && !boundary.is_dropping) {
+    ++drops_;
     if (!circumstances.may_drop)
       return fmt::format("snapshot {} is dropped, and the store is not full", boundary.tag);
     if (boundary.priority == kSimNeverDropped)

@@ -77,6 +77,9 @@ class SimTruth {
   void snapstore_flushed();
   void snapstore_flush_failed();
 
+  // Snapshots that were given up for want of room, since this was last asked.
+  std::uint64_t take_drops() { return std::exchange(drops_, 0); }
+
   // ---- what is checked ----
   std::string observe(const SnapStore& store, const Circumstances& circumstances);
   // After a power cut: what is in doubt is what it is now. The origin at once, what was written to
@@ -106,6 +109,7 @@ class SimTruth {
   std::set<Uuid> created_;
   SimCommands commands_;
   bool is_settled_ = true;
+  std::uint64_t drops_ = 0;
 };
 
 }  // namespace ddsnap::test

@@ -359,8 +359,7 @@ void VolumeSim::come_to_rest() {
   host_.is_calm = true;
   host_.trace("calm");
   host_.world->crash_at_operation(UINT64_MAX);
-  server_.process().dies_at.reset();
-  server_.process().fault.reset();
+  server_.spare();
   const bool has_stalled = std::ranges::any_of(
       living(), [](const SimTarget* target) { return target->is_stalled_for_good(); });
   // Those who stall for good hold up nobody for ever (T2, T6).

@@ -170,6 +170,18 @@ TEST_F(VolumeFullStore, VictimThatItsUserGivesUpMeanwhileStaysABookmark) {
   EXPECT_EQ(world_.store->find("0")->kind, BoundaryKind::kBookmark);
 }
 
+// The simulation found it (seed 1013): nobody came back to a victim whose removal a crash had cut
+// off after its last target had gone.
+TEST_F(VolumeFullStore, VictimWithoutTargetsIsFinishedAfterARestart) {
+  create("0");
+  overwrite(0, 10);
+  ASSERT_TRUE(world_.store->mark_dropping(world_.store->find("0")->epoch));
+  world_.restart();
+  target_ = world_.come_back(target_);
+  world_.wait_ms(kProbeInterval_ms);
+  EXPECT_EQ(kind("0"), BoundaryKind::kDropped);
+}
+
 TEST_F(VolumeFullStore, PrivateWritesGetEnospcAndEvictNothing) {
   create("other");
   create("0");
