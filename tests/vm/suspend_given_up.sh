@@ -17,8 +17,7 @@ writer=$!
 wait_for 20 parked 1 || die "the write is not parked"
 dmsetup suspend --nolockfs vol &
 suspend=$!
-usleep 1500000
-kill -0 $suspend || die "the suspend did not wait for the write"
+wait_for 20 grep -q dm_suspend /proc/$suspend/stack || die "the suspend does not wait for the write"
 kill -KILL $suspend
 wait $suspend && die "the suspend was not interrupted"
 same "$(dmsetup info -c --noheadings -o suspended vol)" Active "the device"
