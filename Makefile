@@ -129,7 +129,7 @@ test-vm: build
 # The same under lockdep and KASAN, on a kernel that is built once: slow.
 test-vm-debug: build
 	@scripts/install-deps --vm-debug
-	tree=$$(tests/vm/debug-kernel $(BUILD)) && for test in smoke ordered_writes dead_server suspend server_restart given_up; do \
+	tree=$$(tests/vm/debug-kernel $(BUILD)) && for test in smoke ordered_writes dead_server suspend server_restart given_up no_memory; do \
 	  tests/vm/run -d "$$tree" -b $(BUILD) -t 1800 $$test || exit 1; done
 
 # The convenience of the README of 2006, as root: two block devices of your own, each step in its turn.
