@@ -108,20 +108,21 @@ std::uint32_t SnapshotQuestions::answer_part(SessionId session, std::uint64_t no
     queue->second.pop_front();
     if (queue->second.empty()) queues_.erase(queue);
   }
-  std::vector<SessionId> others = parts_.attachments.snapshot_sessions(snapshot);
-  std::erase(others, session);
-  if (moved.empty() || others.empty()) {
+  const std::vector<SessionId> all = parts_.attachments.snapshot_sessions(snapshot);
+  if (moved.empty() || all.size() == 1) {
     parts_.out.send(session, request_id, answer);
     return static_cast<std::uint32_t>(chunks.size());
   }
   const std::uint64_t number = ++last_number_;
-  for (const SessionId other : others)
-    parts_.out.send(other, 0, InvalidateMessage{.number = number, .ranges = moved});
+  // The asker too: until it has read its answer it knows the old place, and another target may ask,
+  // write and be acknowledged before that.
+  for (const SessionId target : all)
+    parts_.out.send(target, 0, InvalidateMessage{.number = number, .ranges = moved});
   invalidations_[snapshot] = {.number = number,
                               .asker = session,
                               .request_id = request_id,
                               .answer = std::move(answer),
-                              .awaited = {others.begin(), others.end()},
+                              .awaited = {all.begin(), all.end()},
                               .deadline_ns = now_ns + kInvalidateDeadline_ms * kNsPerMs};
   return static_cast<std::uint32_t>(chunks.size());
 }

@@ -1,5 +1,6 @@
 // The questions of snapshot targets: where chunks live (LOCATE), and places of their own to write
-// to (PREPARE_SNAPSHOT_WRITE), which other targets of the same snapshot must hear of first (T6).
+// to (PREPARE_SNAPSHOT_WRITE), which all targets of a snapshot that has several must hear of first
+// (T6).
 //
 // Shape     Parked per session, answered in order, in parts of at most kMaxChunksPerAnswer, a
 //           bounded number a turn, round robin (T7). While an invalidation of a snapshot is under
@@ -54,7 +55,7 @@ class SnapshotQuestions {
     std::uint32_t chunk_index = 0;  // within that range
     bool is_done() const { return range_index == ranges.size(); }
   };
-  // An answer that waits until the other targets of the snapshot have forgotten the old place.
+  // An answer that waits until all targets of the snapshot have forgotten the old place.
   struct Invalidation {
     std::uint64_t number = 0;
     SessionId asker;

@@ -74,6 +74,8 @@ void SimSnapshotTarget::begin(bool is_write) {
           other.first_sector < request.first_sector + request.sector_count)
         return;
   }
+  host_.trace("{} of {} {} chunks {} to {}", label(), tag_, is_write ? "writes" : "reads",
+              request.first_chunk, request.first_chunk + request.chunk_count - 1);
   requests_.push_back(std::move(request));
   if (is_up()) try_now(std::prev(requests_.end()));
 }
@@ -163,6 +165,10 @@ void SimSnapshotTarget::on_located(const LocatedMessage& located, std::uint64_t 
   const auto found = questions_.find(request_id);
   if (found == questions_.end()) return;
   const Requests::iterator request = found->second;
+  if (host_.is_verbose())
+    for (const LocatedEntry& entry : located.entries)
+      host_.trace("{}: chunk {} is at {} {}", label(), entry.chunk.value,
+                  static_cast<int>(entry.place), entry.slot.value);
   for (const LocatedEntry& entry : located.entries) {
     const std::uint64_t at = std::uint64_t{entry.chunk.value} - request->first_chunk;
     if (at >= request->entries.size() || request->answers_left == 0)
@@ -238,6 +244,7 @@ void SimSnapshotTarget::write_slots(Requests::iterator request) {
 
 void SimSnapshotTarget::land(const Uuid& snapshot, std::uint64_t slot_offset,
                              std::uint32_t first_sector, std::uint32_t count, ContentId content) {
+  host_.trace("{}: a write to chunk {} lands", label(), first_sector / kSimChunkSectors);
   std::vector<std::byte> bytes(std::size_t{count} * kSimSectorBytes);
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto sector = host_.contents.bytes_of(content, first_sector + i);
@@ -360,6 +367,8 @@ void SimSnapshotTarget::on_message(const Frame& frame) {
         for (std::uint64_t chunk = range.first.value; chunk < range.end(); ++chunk)
           cache_.erase(static_cast<std::uint32_t>(chunk));
       pending_acks_.push_back({++orders_, order.number});
+      host_.trace("{} is to forget {} ranges, order {}", label(), order.ranges.size(),
+                  order.number);
       return acknowledge_what_is_due();
     }
     case MsgType::kDropped:
@@ -387,6 +396,7 @@ void SimSnapshotTarget::acknowledge_what_is_due() {
       return request.is_in_slot_io && request.orders < ack.order;
     });
     if (!is_clear || !is_up()) return;
+    host_.trace("{} acknowledges {}", label(), ack.invalidation.value_or(0));
     if (ack.invalidation)
       send(InvalidateAckMessage{*ack.invalidation}, 0);
     else

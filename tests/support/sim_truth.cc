@@ -112,7 +112,7 @@ std::string SimTruth::observe(const SnapStore& store, const Circumstances& circu
   }
   for (const BoundaryFacts& facts : all) {
     Boundary* known = find_mutable(facts.uuid);
-    auto wrong = known != nullptr ? observe_known(*known, facts, circumstances)
+    auto wrong = known != nullptr ? observe_known(*known, facts, store, circumstances)
                                   : observe_new(facts, circumstances);
     if (!wrong.empty()) return wrong;
   }
@@ -180,8 +180,21 @@ std::string SimTruth::observe_new(const BoundaryFacts& facts, const Circumstance
   return {};
 }
 
+// A mark changes no table, so what is free to be dropped is still as it was when the victim was
+// chosen.
+std::string SimTruth::better_victim(const SnapStore& store) {
+  for (const BoundaryFacts& other : store.boundaries({}, kMaxBoundaries)) {
+    const bool may_go = other.kind == BoundaryKind::kLive && !other.is_dropping &&
+                        other.priority != kSimNeverDropped && other.use_count == 0;
+    const bool is_attached =
+        std::ranges::count(store.attachments(), other.epoch, &Attachment::snapshot) != 0;
+    if (may_go && !is_attached && store.slots_freed_by_removing(other.epoch) != 0) return other.tag;
+  }
+  return {};
+}
+
 std::string SimTruth::observe_known(Boundary& boundary, const BoundaryFacts& facts,
-                                    const Circumstances& circumstances) {
+                                    const SnapStore& store, const Circumstances& circumstances) {
   if (boundary.tag != facts.tag || boundary.epoch != facts.epoch)
     return fmt::format("snapshot {} has changed its name or epoch", boundary.tag);
   if (facts.kind != boundary.kind) {
@@ -210,6 +223,9 @@ std::string SimTruth::observe_known(Boundary& boundary, const BoundaryFacts& fac
       return fmt::format("snapshot {} is dropped, and the store is not full", boundary.tag);
     if (boundary.priority == kSimNeverDropped)
       return fmt::format("snapshot {} is dropped in spite of its priority", boundary.tag);
+    if (const std::string better = better_victim(store); !better.empty())
+      return fmt::format("snapshot {}, in use, is dropped, and {}, which nobody uses, is not",
+                         boundary.tag, better);
   }
   if (boundary.is_dropping && !facts.is_dropping && facts.kind == BoundaryKind::kLive)
     return fmt::format("snapshot {} was given up and is alive again (T6)", boundary.tag);

@@ -90,10 +90,12 @@ class SimTruth {
   std::string compare(SnapStore& store, BlockDevice& snapstore, BlockDevice& origin) const;
 
  private:
-  std::string observe_known(Boundary& boundary, const BoundaryFacts& facts,
+  std::string observe_known(Boundary& boundary, const BoundaryFacts& facts, const SnapStore& store,
                             const Circumstances& circumstances);
   std::string observe_new(const BoundaryFacts& facts, const Circumstances& circumstances);
   std::string observe_gone(std::size_t index, const Circumstances& circumstances);
+  // What should have been dropped in place of one that is in use; empty: nothing.
+  static std::string better_victim(const SnapStore& store);
   static std::string check_unread(const Boundary& boundary, const Circumstances& circumstances);
   void give_up_data(Boundary& boundary, BoundaryKind kind);
   Boundary* find_mutable(const Uuid& uuid);

@@ -225,6 +225,8 @@ TEST_F(VolumeTargets, OtherTargetForgetsTheOldPlaceBeforeAPrivateWriteIsAllowed)
   world_.locate(b.session, {{{1}, 1}});
   world_.send(a.session, PrepareSnapshotWriteMessage{{{{1}, 1}}});
   world_.run();
+  const auto own = world_.take<InvalidateMessage>(a.session);
+  world_.send(a.session, InvalidateAckMessage{own.number});
   EXPECT_FALSE(world_.has_message(a.session)) << "b may still read the old place";
   const auto invalidate = world_.take<InvalidateMessage>(b.session);
   EXPECT_EQ(invalidate.ranges, (std::vector<ChunkRange>{{{1}, 1}}));
@@ -241,12 +243,31 @@ TEST_F(VolumeTargets, OtherTargetForgetsTheOldPlaceBeforeAPrivateWriteIsAllowed)
   EXPECT_EQ(world_.read_byte(b, 1), 0x11) << "the private copy starts as the snapshot was";
 }
 
+// The whole-volume simulation found it (seed 1204): the asker, late to read its answer, went on with
+// the old place while another target had found the new one and written there.
+TEST_F(VolumeTargets, AskerForgetsTheOldPlaceBeforeAnyoneLearnsTheNewOne) {
+  world_.create("0");
+  const auto a = world_.attach("a", "0");
+  const auto b = world_.attach("b", "0");
+  world_.send(a.session, PrepareSnapshotWriteMessage{{{{1}, 1}}});
+  world_.run();
+  world_.send(b.session, InvalidateAckMessage{world_.take<InvalidateMessage>(b.session).number});
+  world_.send(b.session, LocateMessage{{{{1}, 1}}});
+  world_.run();
+  EXPECT_FALSE(world_.has_message(b.session)) << "a may still read the old place";
+  world_.send(a.session, InvalidateAckMessage{world_.take<InvalidateMessage>(a.session).number});
+  world_.run();
+  EXPECT_EQ(world_.take_located(a.session)[0].place, Place::kPrivate);
+  EXPECT_EQ(world_.take_located(b.session)[0].place, Place::kPrivate);
+}
+
 TEST_F(VolumeTargets, TargetThatDoesNotForgetIsCutOff) {
   world_.create("0");
   const auto a = world_.attach("a", "0");
   const auto b = world_.attach("b", "0");
   world_.send(a.session, PrepareSnapshotWriteMessage{{{{1}, 1}}});
   world_.run();
+  world_.send(a.session, InvalidateAckMessage{world_.take<InvalidateMessage>(a.session).number});
   world_.wait_ms(kInvalidateDeadline_ms);
   EXPECT_TRUE(world_.closed.contains(b.session));
   EXPECT_EQ(world_.take_located(a.session)[0].place, Place::kPrivate);
