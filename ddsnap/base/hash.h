@@ -5,6 +5,11 @@
 #pragma once
 
 #include <xxhash.h>
+#if defined(__x86_64__)
+// Gives the same functions in AVX2 and AVX-512 too, chosen at run time: 4 times the speed for a
+// chunk, and for a stream, where Debian's baseline build makes 4 GiB/s, 17 times.
+#include <xxh_x86dispatch.h>
+#endif
 
 #include <array>
 #include <compare>

@@ -2,19 +2,19 @@
 
 #include <algorithm>
 
-#include "ddsnap/base/limits.h"
-
 namespace ddsnap {
 
 namespace {
 
-constexpr std::uint64_t kWorthAskingBytes = 1u << 20;
+constexpr std::uint64_t kWorthAskingBytes = 16u << 20;
 
 }  // namespace
 
 Status HoleMap::ask(ByteRange range) {
-  range.length_bytes = std::min(range.length_bytes, kHoleWindowBytes);
+  range.length_bytes = std::min(range.length_bytes, window_bytes_);
   extents_ = DD_TRY(device_.extents(range));
+  // Where all is one, the file system looked for its end far beyond the window; not too often.
+  window_bytes_ = extents_.size() == 1 ? window_bytes_ * 2 : kHoleWindowBytes;
   at_ = 0;
   window_end_bytes_ = range.end_bytes();
   return {};

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "ddsnap/base/limits.h"
 #include "ddsnap/base/result.h"
 #include "ddsnap/base/units.h"
 #include "ddsnap/io/block_device.h"
@@ -33,8 +34,9 @@ class HoleMap {
 
   BlockDevice& device_;
   const ChunkGeometry geometry_;
-  std::vector<Extent> extents_;  // of the window
-  std::size_t at_ = 0;           // all extents before this one are behind us
+  std::vector<Extent> extents_;                    // of the window
+  std::size_t at_ = 0;                             // all extents before this one are behind us
+  std::uint64_t window_bytes_ = kHoleWindowBytes;  // of the next question
   std::uint64_t window_end_bytes_ = 0;
 };
 

@@ -3,8 +3,6 @@
 // Threads   A plain value; may be moved, not copied.
 #pragma once
 
-#include <xxhash.h>
-
 #include <cstring>
 #include <memory>
 #include <span>

@@ -31,7 +31,7 @@ ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
 XDELTA3 = os.environ.get("XDELTA3") or shutil.which("xdelta3")
 IMAGE_BYTES = 1 << 30
 TREE_BYTES = 560 << 20
-UPGRADED_FILES = 250
+UPGRADED_FILES = 500
 MIB = 1 << 20
 
 
@@ -53,7 +53,7 @@ class Bench:
         (tree / "log").write_bytes(self.log_lines(40 * MIB) + bytes(24 * MIB))
         (tree / "media").write_bytes(self.random.randbytes(48 * MIB))
         old, new = self.path("old.img"), self.path("new.img")
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "4096", "-d", str(tree), old, str(IMAGE_BYTES // 1024)],
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "4096", "-d", str(tree), old, str(IMAGE_BYTES // 4096)],
                        check=True, stdout=subprocess.DEVNULL)
         shutil.copyfile(old, new)
         self.edit(tree, old, new)
@@ -243,10 +243,9 @@ def main():
     for tool in ("mkfs.ext4", "debugfs", "zstd", "dd"):
         if shutil.which(tool) is None:
             sys.exit(f"needs {tool}")
-    shm = "/dev/shm" if shutil.disk_usage("/dev/shm").free > 6 * IMAGE_BYTES else None
-    with tempfile.TemporaryDirectory(prefix="ddsnap-bench-", dir=shm) as folder:
+    with tempfile.TemporaryDirectory(prefix="ddsnap-bench-") as folder:
         bench = Bench(folder)
-        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors, median of {ROUNDS} rounds in turns, in {shm or 'files'}")
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors, median of {ROUNDS} rounds in turns")
         bench.make_images()
         bench.take_extents()
         bench.raw_speed()
