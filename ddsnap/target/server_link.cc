@@ -1,5 +1,6 @@
 #include "ddsnap/target/server_link.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -192,6 +193,13 @@ void ServerLink::set_connection(std::shared_ptr<Connection> connection) {
     if (connection_ && is_stopping_) connection_->shut_down();
   }
   changed_.notify_all();
+}
+
+bool ServerLink::is_whole(std::uint64_t generation) const {
+  const std::lock_guard lock(mutex_);
+  if (!connection_ || generation_ != generation) return false;
+  pollfd looked_at{connection_->fd(), POLLRDHUP, 0};
+  return ::poll(&looked_at, 1, 0) == 0;
 }
 
 Status ServerLink::send_frame(std::span<const std::byte> frame, std::uint64_t generation) {

@@ -64,6 +64,10 @@ class ServerLink {
     return send_frame(encode(message, request_id), generation);
   }
 
+  // Whether the server still holds its end of this very connection, as the socket itself tells: the
+  // link's thread may be late to hear that it does not (T6).
+  bool is_whole(std::uint64_t generation) const;
+
   std::string server_address() const { return finder_.last_address(); }
 
  private:

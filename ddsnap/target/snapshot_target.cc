@@ -237,7 +237,9 @@ Result<SnapshotTarget::Outcome> SnapshotTarget::on_footing(const Footing& footin
   lock.lock();
   tickets_.end(ticket);
   acknowledge_what_is_due();
-  if (!is_firm()) return Outcome::kAgain;  // counts only if the line is up after it (T6)
+  // Counts only if the line is up after it (T6): one that the server has given up may have lost its
+  // place to another target already.
+  if (!is_firm() || !link_.is_whole(footing.generation)) return Outcome::kAgain;
   if (!status) return std::unexpected(status.error());
   return Outcome::kDone;
 }

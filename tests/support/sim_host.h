@@ -75,6 +75,9 @@ class SimHost {
   std::function<void(ChunkNr)> check_landing;         // before a write to the origin
   // Errors are lawful: some I/O was made to fail.
   bool may_fail() const { return tally.io_errors != 0; }
+  // There may be no room: so few slots, or (S9) its metadata was short once.
+  bool may_be_full() const { return shape.is_tight || has_been_short; }
+  bool has_been_short = false;
 
   // ---- I/O of targets ----
   void write_origin(std::uint32_t first_sector, std::uint32_t count, ContentId content);

@@ -168,7 +168,7 @@ void SimOriginTarget::refuse(const ChunkSet& chunks, int result_errno) {
     ++host_.tally.refused;
     if (result_errno == ENOSPC) ++host_.tally.enospc;
     host_.trace("{}: a write was refused with errno {}", label(), result_errno);
-    const bool is_lawful = result_errno == ENOSPC ? host_.shape.is_tight : host_.may_fail();
+    const bool is_lawful = result_errno == ENOSPC ? host_.may_be_full() : host_.may_fail();
     if (!is_lawful)
       host_.found(fmt::format("{}: a write was refused with errno {} for no reason", label(),
                               result_errno));

@@ -112,7 +112,7 @@ void SimServer::start() {
 std::string SimServer::judge_recovery() {
   for (const std::string& finding : store_->findings())
     if (finding.find("superblock copy") == std::string::npos) return "recovery: " + finding;
-  SimTruth::Circumstances circumstances{.may_drop = host_.shape.is_tight};
+  SimTruth::Circumstances circumstances{.may_drop = host_.may_be_full()};
   if (auto wrong = host_.truth.observe(*store_, circumstances); !wrong.empty())
     return "after recovery: " + wrong;
   host_.truth.commands().close_all();
@@ -158,6 +158,7 @@ void SimServer::wake(std::uint64_t delay_ns) {
 void SimServer::turn() {
   take_arrivals();
   if (!is_alive()) return;
+  host_.has_been_short |= store_->is_metadata_short();
   volume_->on_time(now());
   if (!settle_call()) return;
   if (volume_->has_work(now())) {
@@ -242,6 +243,7 @@ bool SimServer::settle_call() {
     die();
     return false;
   }
+  host_.has_been_short |= store_->is_metadata_short();
   if (std::exchange(process_.wrote_boundaries, false)) observe();
   if (origin_->has_written_origin()) host_.found("the server has written to the origin");
   deliver();
@@ -250,7 +252,7 @@ bool SimServer::settle_call() {
 
 void SimServer::observe() {
   SimTruth::Circumstances circumstances{
-      .may_drop = host_.shape.is_tight, .writer = host_.origin_writer(), .reader = host_.reader_of};
+      .may_drop = host_.may_be_full(), .writer = host_.origin_writer(), .reader = host_.reader_of};
   const std::size_t before = host_.truth.boundaries().size();
   if (auto wrong = host_.truth.observe(*store_, circumstances); !wrong.empty()) host_.found(wrong);
   const std::size_t after = host_.truth.boundaries().size();

@@ -305,7 +305,7 @@ void SimSnapshotTarget::fail(Requests::iterator request, int result_errno, const
   const SimTruth::Boundary* truth = host_.truth.find(snapshot_);
   const bool is_lost = truth == nullptr || !truth->is_readable();
   const bool is_lawful = is_lost || host_.may_fail() ||
-                         (result_errno == ENOSPC && request->is_write && host_.shape.is_tight);
+                         (result_errno == ENOSPC && request->is_write && host_.may_be_full());
   if (!is_lawful)
     host_.found(fmt::format("{}: {} (errno {}), and snapshot {} is there", label(), why,
                             result_errno, tag_));
