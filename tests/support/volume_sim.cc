@@ -17,7 +17,9 @@ namespace {
 constexpr std::size_t kClients = 3;
 constexpr std::size_t kCrashImages = 8;
 constexpr std::uint64_t kRestDeadline = 400 * kSimSecond;
-constexpr std::uint64_t kLongStallGrace = 100 * kSimSecond;
+// Each create that waits behind others may cost a barrier's deadline.
+constexpr std::uint64_t kLongStallGrace = 400 * kSimSecond;
+constexpr std::uint64_t kLongStall = 100 * kSimSecond;
 
 class VolumeSim {
  public:
@@ -274,8 +276,7 @@ void VolumeSim::stall_target() {
     host_.trace("{} stalls for good", target.label());
     target.stall_for_good();
     // Somebody finds it so in the end.
-    host_.events.after(kLongStallGrace + host_.random.below(kLongStallGrace),
-                       [&target] { target.kill(); });
+    host_.events.after(kLongStall + host_.random.below(kLongStall), [&target] { target.kill(); });
     return;
   }
   target.stall_for(host_.random.below(host_.one_in(8) ? 4 * kSimSecond : 100 * kSimMs));
