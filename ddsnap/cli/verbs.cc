@@ -20,6 +20,7 @@ constexpr Verb kVerbs[] = {
     {"create-cl", cmd_create_cl, "write the list of chunks that differ between two snapshots"},
     {"create-delta", cmd_create_delta, "write the content of those chunks, compressed"},
     {"apply-delta", cmd_apply_delta, "turn a copy of the older snapshot into the newer one"},
+    {"merge-delta", cmd_merge_delta, "make one delta of several that follow on each other"},
     {"inspect", cmd_inspect, "tell what a changelist or delta file holds"},
     {"verify", cmd_verify, "check a delta, perhaps against a device"},
     {"dump", cmd_dump, "print all metadata of a snapstore as JSON"},

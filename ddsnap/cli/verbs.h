@@ -37,6 +37,7 @@ Result<int> cmd_detach(Arguments arguments);
 Result<int> cmd_create_cl(Arguments arguments);
 Result<int> cmd_create_delta(Arguments arguments);
 Result<int> cmd_apply_delta(Arguments arguments);
+Result<int> cmd_merge_delta(Arguments arguments);
 Result<int> cmd_inspect(Arguments arguments);
 Result<int> cmd_verify(Arguments arguments);
 Result<int> cmd_dump(Arguments arguments);

@@ -63,8 +63,11 @@ class FdSource final : public ByteSource {
 
   bool can_rewind() const override { return start_bytes_ >= 0; }
 
-  Status rewind() override {
-    if (!can_rewind() || ::lseek(fd_.get(), start_bytes_, SEEK_SET) < 0)
+  Status rewind() override { return seek_to(0); }
+
+  Status seek_to(std::uint64_t offset_bytes) override {
+    const off_t place = start_bytes_ + static_cast<off_t>(offset_bytes);
+    if (!can_rewind() || ::lseek(fd_.get(), place, SEEK_SET) < 0)
       return fail(ErrorCode::kUsage, fmt::format("{} cannot be read twice", name_));
     return {};
   }
@@ -89,6 +92,10 @@ bool is_special(const std::string& path) {
 }
 
 }  // namespace
+
+Status ByteSource::seek_to(std::uint64_t) {
+  return fail(ErrorCode::kUsage, fmt::format("{} cannot be read out of order", name()));
+}
 
 Status read_fully(ByteSource& source, std::span<std::byte> into) {
   while (!into.empty()) {
@@ -153,8 +160,12 @@ Result<std::size_t> MemorySource::read(std::span<std::byte> into) {
 }
 
 Status MemorySource::rewind() {
+  return seek_to(0);
+}
+
+Status MemorySource::seek_to(std::uint64_t offset_bytes) {
   if (!can_rewind_) return fail(ErrorCode::kUsage, "a pipe cannot be read twice");
-  at_ = 0;
+  at_ = std::min<std::uint64_t>(offset_bytes, bytes_.size());
   return {};
 }
 

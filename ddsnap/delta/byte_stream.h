@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,6 +36,8 @@ class ByteSource {
   virtual bool can_rewind() const = 0;
   // Back to where the source began.
   virtual Status rewind() = 0;
+  // To so many bytes behind where the source began. Requires: can_rewind().
+  virtual Status seek_to(std::uint64_t offset_bytes);
   // For messages.
   virtual const std::string& name() const = 0;
 };
@@ -69,6 +72,7 @@ class MemorySource final : public ByteSource {
   Result<std::size_t> read(std::span<std::byte> into) override;
   bool can_rewind() const override { return can_rewind_; }
   Status rewind() override;
+  Status seek_to(std::uint64_t offset_bytes) override;
   const std::string& name() const override { return name_; }
 
  private:

@@ -18,6 +18,8 @@ class Command:
     words: tuple
     # Exit status when the first object does not exist.
     missing: int = 4
+    # Whether any number of words may follow.
+    takes_many: bool = False
 
 
 COMMANDS = [
@@ -34,6 +36,7 @@ COMMANDS = [
     Command("create-cl", ("{server}", "{out}", "{tag}", "now")),
     Command("create-delta", ("{changelist}", "{out}", "{device}", "{device2}")),
     Command("apply-delta", ("{delta}", "{target}")),
+    Command("merge-delta", ("{delta}", "{delta}", "{out}"), takes_many=True),
     Command("inspect", ("{delta}",)),
     Command("verify", ("{delta}", "{device}")),
     Command("dump", ("{store}",)),
@@ -41,6 +44,7 @@ COMMANDS = [
 
 # Further right calls of the verbs above, for the tests of missing and damaged objects.
 VARIANTS = [
+    Command("merge-delta", ("--base", "{device}", "{delta}", "{delta}", "{out}"), takes_many=True),
     Command("create-cl", ("--compare", "{out}", "{device}", "{device2}")),
     Command("create-delta", ("--full", "{out}", "{device}")),
     Command("inspect", ("{changelist}",)),

@@ -50,7 +50,7 @@ class HelpAndUsage(CliTest):
             self.check_error(self.run_ddsnap(*verb, *words, "--no-such-option"), 2,
                              "--no-such-option")
             self.check_error(self.run_ddsnap(*verb), 2)
-            self.check_error(self.run_ddsnap(*verb, *(["word"] * 9)), 2)
+            self.check_error(self.run_ddsnap(*verb, *(["word"] * 9)), 4 if command.takes_many else 2)
 
     def test_bad_values_end_with_2(self):
         for call in (
