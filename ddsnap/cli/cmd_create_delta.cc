@@ -79,13 +79,16 @@ Status create_difference(Options& options) {
   const Changelist list = DD_TRY(read_changelist_file(options.objects[0]));
   WorkContext context =
       DD_TRY(options.work.context(options.is_reverse ? list.from_tag : list.to_tag));
-  auto from = DD_TRY(open_any_device(options.objects[2], DeviceAccess::kReadOnly));
-  auto to = DD_TRY(open_any_device(options.objects[3], DeviceAccess::kReadOnly));
+  std::unique_ptr<BlockDevice> from;
+  if (options.objects.size() == 4)
+    from = DD_TRY(open_any_device(options.objects[2], DeviceAccess::kReadOnly));
+  auto to = DD_TRY(open_any_device(options.objects.back(), DeviceAccess::kReadOnly));
   return write_delta(options, list, from.get(), *to, options.objects[1], context);
 }
 
 Status check_objects(const Options& options) {
-  const std::size_t wanted = options.is_full ? 2 : 4;
+  const bool has_no_from = options.is_raw && !options.is_reverse && options.objects.size() == 3;
+  const std::size_t wanted = options.is_full ? 2 : has_no_from ? 3 : 4;
   if (options.objects.size() != wanted)
     return fail(
         ErrorCode::kUsage,
@@ -105,6 +108,7 @@ Result<int> cmd_create_delta(Arguments arguments) {
       {.name = "create-delta",
        .usage = "[-r|-x|-b] [-g 0..9 | --codec NAME[:LEVEL]]\n"
                 "                           [--reverse] CHANGELIST DELTA DEV-FROM DEV-TO\n"
+                "       ddsnap create-delta -r [-g ... | --codec ...] CHANGELIST DELTA DEV-TO\n"
                 "       ddsnap create-delta --full [-c CHUNK] [-g ... | --codec ...] DELTA DEV-TO",
        .summary = "Writes the content that turns one snapshot into another."});
   parser.flag("-r,--raw", options.is_raw, "New content alone");

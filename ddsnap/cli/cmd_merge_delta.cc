@@ -29,7 +29,7 @@ Status merge(Options& options) {
   std::vector<std::unique_ptr<ByteSource>> deltas;
   std::vector<ByteSource*> borrowed;
   for (const std::string& path : std::span(options.objects).first(options.objects.size() - 1)) {
-    deltas.push_back(DD_TRY(open_source(path)));
+    deltas.push_back(DD_TRY(make_rewindable(DD_TRY(open_source(path)), options.objects.back())));
     borrowed.push_back(deltas.back().get());
   }
   std::unique_ptr<BlockDevice> base;
@@ -57,7 +57,7 @@ Result<int> cmd_merge_delta(Arguments arguments) {
   options.codec.declare(parser);
   options.work.declare(parser);
   parser.objects("OBJECTS", options.objects,
-                 "DELTA a file, read twice; OUT a file, or '-' for standard output");
+                 "DELTA a file, OUT a file; '-' for standard input and output");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   if (options.objects.size() < 3)

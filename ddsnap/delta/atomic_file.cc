@@ -10,15 +10,11 @@
 
 namespace ddsnap {
 
-namespace {
-
 std::string folder_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
-
-}  // namespace
 
 Result<AtomicFile> AtomicFile::create(std::string path) {
   SystemRandom random;

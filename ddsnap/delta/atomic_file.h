@@ -43,6 +43,8 @@ class AtomicFile {
 
 // All of `bytes`, through interruptions and short writes.
 Status write_fully(int fd, std::span<const std::byte> bytes, const std::string& name);
+// The folder that a path lies in.
+std::string folder_of(const std::string& path);
 // Makes the names in a folder durable.
 Status sync_folder(const std::string& path);
 

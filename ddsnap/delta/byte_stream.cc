@@ -147,6 +147,20 @@ Result<std::unique_ptr<ByteSource>> open_source(const std::string& path) {
   return std::make_unique<FdSource>(std::move(fd), path);
 }
 
+Result<std::unique_ptr<ByteSource>> make_rewindable(std::unique_ptr<ByteSource> source,
+                                                    const std::string& near_path) {
+  if (source->can_rewind()) return source;
+  const std::string folder =
+      near_path == "-" || is_special(near_path) ? "/var/tmp" : folder_of(near_path);
+  UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd) return fail_errno("cannot make a temporary file in", folder);
+  std::vector<std::byte> piece(kReadPieceBytes);
+  while (const std::size_t got = DD_TRY(source->read(piece)))
+    DD_TRY(write_fully(fd.get(), std::span(piece).first(got), folder));
+  if (::lseek(fd.get(), 0, SEEK_SET) < 0) return fail_errno("cannot read in", folder);
+  return std::make_unique<FdSource>(std::move(fd), source->name());
+}
+
 Status MemorySink::write(std::span<const std::byte> bytes) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   return {};

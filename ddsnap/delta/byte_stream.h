@@ -54,6 +54,11 @@ Status expect_end(ByteSource& source);
 Result<std::unique_ptr<ByteSink>> open_sink(const std::string& path);
 Result<std::unique_ptr<ByteSource>> open_source(const std::string& path);
 
+// The source itself where it can be read twice; else all that it has, in a file without a name in
+// the folder of `near_path` ("-": of temporary files), which goes away with the result.
+Result<std::unique_ptr<ByteSource>> make_rewindable(std::unique_ptr<ByteSource> source,
+                                                    const std::string& near_path);
+
 class MemorySink final : public ByteSink {
  public:
   Status write(std::span<const std::byte> bytes) override;

@@ -4,16 +4,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ddsnap/base/limits.h"
-#include "ddsnap/base/ordered_pipeline.h"
+#include "ddsnap/delta/base_device.h"
 #include "ddsnap/delta/chunk_io.h"
-#include "ddsnap/delta/delta_writer.h"
-#include "ddsnap/delta/frame_builder.h"
+#include "ddsnap/delta/frame_pipeline.h"
 #include "ddsnap/delta/layered_content.h"
 #include "ddsnap/delta/merge_rules.h"
 #include "ddsnap/delta/merge_sweep.h"
@@ -38,6 +36,8 @@ Result<Chain> open_chain(std::span<ByteSource* const> sources) {
                 fmt::format("{} deltas at once are too few or too many", sources.size()));
   Chain chain;
   for (ByteSource* const source : sources) {
+    if (!source->can_rewind())
+      return fail(ErrorCode::kUsage, source->name() + " is a pipe, and is needed twice");
     chain.deltas.push_back(DD_TRY(StoredDelta::open(*source)));
     chain.headers.push_back(chain.deltas.back().header());
     chain.names.push_back(source->name());
@@ -63,80 +63,21 @@ Status check_and_count(Chain& chain, const WorkContext& context) {
   return follows;
 }
 
-Status check_base(const BlockDevice& base, const DeltaHeader& merged) {
-  if (base.size_bytes() != merged.from_bytes)
-    return fail(ErrorCode::kUsage,
-                fmt::format("{} has {} bytes, but the first delta starts from a volume of {}",
-                            base.name(), base.size_bytes(), merged.from_bytes));
-  const std::string proven = base.proven_snapshot_uuid();
-  if (!proven.empty() && !merged.from_uuid.is_nil() &&
-      DD_TRY(Uuid::parse(proven)) != merged.from_uuid)
-    return fail(ErrorCode::kUsage,
-                fmt::format("{} is snapshot {}, but the first delta starts from "
-                            "'{}' {}",
-                            base.name(), proven, merged.from_tag, merged.from_uuid.to_string()));
-  return check_holds_volume(base, merged.from_geometry());
-}
-
 // The second pass.
 class Merger {
  public:
-  Merger(Chain& chain, BlockDevice* base, const MergeOptions& options, WorkContext& context,
-         ByteSink& sink)
+  Merger(Chain& chain, BlockDevice* base)
       : chain_(chain),
         merged_(chain.merged),
-        codec_(options.codec),
-        context_(context),
         next_frame_(chain.deltas.size()),
         sweep_(
             chain.deltas.size(), [this](std::size_t layer) { return feed(layer); },
             merge_borders(merged_)),
-        content_(chain.deltas, base),
-        writer_(sink, merged_) {
+        content_(chain.deltas, base) {
     if (base != nullptr) base_.emplace(*base, merged_.from_geometry());
   }
 
-  Result<MergeReport> run() {
-    DD_TRY(writer_.begin());
-    OrderedPipeline<Job>::Stages stages{
-        .produce = [this](Job& job) { return fill(job); },
-        .work = [](Job& job, unsigned) { return job.encode(); },
-        .consume = [this](Job& job) { return write(job); },
-    };
-    OrderedPipeline<Job> pipeline(
-        {.workers = context_.workers, .memory_bytes = context_.memory_bytes}, context_.interruption,
-        stages);
-    DD_TRY(pipeline.run());
-    if (chunks_done_ != merged_.chunk_count)
-      return fail(ErrorCode::kDamaged, "a delta changed while it was read");
-    report_.header = merged_;
-    report_.totals = DD_TRY(writer_.finish());
-    return report_;
-  }
-
- private:
-  // What becomes a frame. Buffers are used again.
-  struct Job {
-    std::unique_ptr<FrameBuilder> builder;
-    std::optional<DeltaFrame> frame;
-    std::size_t content_bytes = 0;
-
-    std::size_t weight_bytes() const { return content_bytes * 2 + kFrameHeaderStoredBytes; }
-    Status encode() {
-      if (!frame) frame = DD_TRY(builder->take());
-      return {};
-    }
-  };
-
-  Result<std::optional<DeltaFrame>> feed(std::size_t layer) {
-    StoredDelta& delta = chain_.deltas[layer];
-    if (next_frame_[layer] == delta.frame_count()) return std::nullopt;
-    return DD_TRY(delta.load(next_frame_[layer]++));
-  }
-
-  Result<bool> fill(Job& job) {
-    job.frame.reset();
-    job.content_bytes = 0;
+  Result<bool> fill(FrameJob& job) {
     if (DD_TRY(take_whole_frame(job))) return true;
     gathered_.clear();
     bytes_.clear();
@@ -148,6 +89,15 @@ class Merger {
     }
     if (gathered_.empty()) return false;
     return build(job);
+  }
+
+  std::uint64_t frames_as_they_were() const { return frames_as_they_were_; }
+
+ private:
+  Result<std::optional<DeltaFrame>> feed(std::size_t layer) {
+    StoredDelta& delta = chain_.deltas[layer];
+    if (next_frame_[layer] == delta.frame_count()) return std::nullopt;
+    return DD_TRY(delta.load(next_frame_[layer]++));
   }
 
   // A frame that stays as it is, its entries apart.
@@ -185,14 +135,14 @@ class Merger {
            was.before_kind == is.before_kind;
   }
 
-  Result<bool> take_whole_frame(Job& job) {
+  Result<bool> take_whole_frame(FrameJob& job) {
     auto entries = DD_TRY(next_whole_frame());
     if (!entries) return false;
     const auto next = DD_TRY(sweep_.whole_frame());
     job.frame = sweep_.take_whole_frame(next->layer);
     job.frame->entries = std::move(entries->entries);
     job.content_bytes = job.frame->payload.size();
-    ++report_.frames_as_they_were;
+    ++frames_as_they_were_;
     return true;
   }
 
@@ -217,8 +167,7 @@ class Merger {
     return {};
   }
 
-  Result<bool> build(Job& job) {
-    if (!job.builder) job.builder = std::make_unique<FrameBuilder>(merged_, codec_);
+  Result<bool> build(FrameJob& job) {
     DD_TRY(read_old());
     std::size_t at = 0;
     std::size_t old_at = 0;
@@ -263,25 +212,10 @@ class Merger {
     return {};
   }
 
-  Status write(Job& job) {
-    if (!job.frame) return {};
-    DD_TRY(context_.rate_limit.take(job.frame->data_bytes, context_.interruption));
-    DD_TRY(writer_.write(*job.frame));
-    for (const FrameEntry& entry : job.frame->entries) chunks_done_ += entry.count;
-    context_.report({.chunks_done = chunks_done_,
-                     .chunks_total = merged_.chunk_count,
-                     .chunk_bytes = chunk_bytes_,
-                     .address_bytes = job.frame->entries.back().end() << merged_.chunk_shift});
-    return {};
-  }
-
   Chain& chain_;
   const DeltaHeader& merged_;
-  const CodecChoice codec_;
-  WorkContext& context_;
   const std::size_t chunk_bytes_ = merged_.to_geometry().chunk_bytes();
 
-  // Used by the thread that produces.
   std::vector<std::size_t> next_frame_;
   MergeSweep sweep_;
   LayeredContent content_;
@@ -289,11 +223,7 @@ class Merger {
   std::vector<FrameEntry> gathered_;
   std::vector<std::byte> bytes_;
   std::vector<std::byte> old_bytes_;
-  MergeReport report_;  // read by the caller's thread when the pipeline has ended
-
-  // Used by the thread that consumes.
-  DeltaWriter writer_;
-  std::uint64_t chunks_done_ = 0;
+  std::uint64_t frames_as_they_were_ = 0;
 };
 
 }  // namespace
@@ -313,7 +243,10 @@ Result<MergeReport> merge_deltas(std::span<ByteSource* const> sources, BlockDevi
   merged.delta_uuid = Uuid::make(random);
   merged.created_ns = options.created_ns;
   DD_TRY(check_and_count(chain, context));
-  return Merger(chain, base, options, context, sink).run();
+  Merger merger(chain, base);
+  const DeltaTotals totals = DD_TRY(write_frames(
+      merged, options.codec, [&](FrameJob& job) { return merger.fill(job); }, context, sink));
+  return MergeReport{merged, totals, merger.frames_as_they_were()};
 }
 
 }  // namespace ddsnap

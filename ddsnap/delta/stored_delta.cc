@@ -8,19 +8,19 @@
 namespace ddsnap {
 
 Result<StoredDelta> StoredDelta::open(ByteSource& source) {
-  if (!source.can_rewind())
-    return fail(ErrorCode::kUsage,
-                fmt::format("{} is a pipe, and is needed twice: save it to a file", source.name()));
   return StoredDelta(source, DD_TRY(DeltaReader::open(source)));
 }
 
 Result<std::optional<DeltaFrame>> StoredDelta::next() {
   auto frame = DD_TRY(reader_.next());
-  if (frame)
+  if (!frame) {
+    DD_TRY(expect_end(*source_));
+  } else {
     places_.push_back({.offset_bytes = frame->offset_bytes,
                        .end_chunk = frame->entries.back().end(),
                        .stored_bytes = frame->stored_bytes,
                        .first_chunk = frame->entries.front().first});
+  }
   return frame;
 }
 

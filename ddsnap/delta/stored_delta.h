@@ -2,8 +2,9 @@
 //
 // Shape     next() reads and checks as DeltaReader does, and remembers where each frame is: 32
 // bytes
-//           a frame. After the last one, load() and find() work.
-// Errors    open(): kUsage for a pipe. load(): kDamaged when the file is not any more what it was.
+//           a frame. After the last one, load() and find() work; load() wants a source that can be
+//           rewound.
+// Errors    load(): kDamaged when the file is not any more what it was.
 // Threads   None inside.
 // Lifetime  Borrows the source.
 #pragma once

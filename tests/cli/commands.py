@@ -4,6 +4,7 @@ Each entry tells a verb's name, a call that would be right, and what its words a
   {server}      socket of a server           {tag}       tag of a snapshot
   {delta}       a delta file, read           {changelist} a changelist file, read
   {device}      a device, read               {target}    a device, written
+  {digest}      a digest, read              {stream}      a stream of Ceph's, read
   {out}         a file, made                 {store}     a snapstore, written
   {control}     socket of an agent           anything else stands for itself
 A verb that `ddsnap --help` names and that is not here fails the tests.
@@ -37,6 +38,11 @@ COMMANDS = [
     Command("create-delta", ("{changelist}", "{out}", "{device}", "{device2}")),
     Command("apply-delta", ("{delta}", "{target}")),
     Command("merge-delta", ("{delta}", "{delta}", "{out}"), takes_many=True),
+    Command("digest", ("{device}", "{out}")),
+    Command("compare", ("{device}", "{device2}")),
+    Command("export", ("--format", "rbd-diff-v1", "--from-name", "a", "--base", "{device}", "{delta}",
+                       "{out}")),
+    Command("import", ("{stream}", "{out}")),
     Command("inspect", ("{delta}",)),
     Command("verify", ("{delta}", "{device}")),
     Command("dump", ("{store}",)),
@@ -44,9 +50,11 @@ COMMANDS = [
 
 # Further right calls of the verbs above, for the tests of missing and damaged objects.
 VARIANTS = [
+    Command("create-cl", ("--digest", "{digest}", "{out}", "{device}")),
     Command("merge-delta", ("--base", "{device}", "{delta}", "{delta}", "{out}"), takes_many=True),
     Command("create-cl", ("--compare", "{out}", "{device}", "{device2}")),
     Command("create-delta", ("--full", "{out}", "{device}")),
+    Command("create-delta", ("-r", "{changelist}", "{out}", "{device}")),
     Command("inspect", ("{changelist}",)),
     Command("verify", ("{delta}",)),
     Command("status", ("--size", "{server}")),

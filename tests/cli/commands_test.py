@@ -88,7 +88,8 @@ class BadObjects(CliTest):
         self.make_store_file()
         self.right = {
             "server": "server.sock", "control": "control.sock", "tag": "0",
-            "delta": "delta", "changelist": "cl", "device": "old.img", "device2": "new.img",
+            "delta": "delta", "changelist": "cl", "digest": "digest",
+            "stream": "stream", "device": "old.img", "device2": "new.img",
             "target": "old.img", "out": "out", "store": "store.img"}
         self.before = self.digest_of_folder()
 
@@ -105,7 +106,7 @@ class BadObjects(CliTest):
 
     def test_missing_objects(self):
         for command in COMMANDS + VARIANTS:
-            for kind in self.kinds_in(command, "server", "delta", "changelist", "device", "device2",
+            for kind in self.kinds_in(command, "server", "delta", "changelist", "digest", "stream", "device", "device2",
                                       "target", "store"):
                 if command.verb == "server" and kind == "server":
                     continue  # makes it
@@ -114,8 +115,8 @@ class BadObjects(CliTest):
 
     def test_a_folder_where_a_file_should_be(self):
         for command in COMMANDS + VARIANTS:
-            for kind in self.kinds_in(command, "delta", "changelist", "device", "device2", "target",
-                                      "store"):
+            for kind in self.kinds_in(command, "delta", "changelist", "digest", "stream", "device", "device2",
+                                      "target", "store"):
                 self.check_fails(command, {**self.right, kind: "."}, (1, 2))
 
     @unittest.skipIf(os.geteuid() == 0, "root reads everything")
@@ -124,7 +125,7 @@ class BadObjects(CliTest):
         self.check_error(self.run_ddsnap("inspect", "delta"), 1)
 
     def test_damaged_deltas_and_changelists(self):
-        for kind in ("delta", "changelist"):
+        for kind in ("delta", "changelist", "digest"):
             good = (self.folder / self.right[kind]).read_bytes()
             damaged = {
                 "empty": b"",

@@ -78,10 +78,14 @@ class CliTest(unittest.TestCase):
         return self.write("old.img", old), self.write("new.img", new)
 
     def make_delta(self):
-        """old.img, new.img, their changelist `cl` and the delta `delta` between them."""
+        """old.img, new.img, their changelist `cl`, the delta `delta` between them, a `digest`,
+        and the delta as a `stream` of Ceph's."""
         self.make_volume_pair()
         self.succeed("create-cl", "--compare", "cl", "old.img", "new.img")
         self.succeed("create-delta", "cl", "delta", "old.img", "new.img")
+        self.succeed("digest", "old.img", "digest")
+        self.succeed("export", "--format", "rbd-diff-v1", "--from-name", "a", "--base", "old.img",
+                     "delta", "stream")
 
     def digest_of_folder(self):
         """What lies in the folder, so that a test can say that nothing was written. Of the large

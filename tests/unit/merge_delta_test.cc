@@ -17,9 +17,9 @@ namespace {
 
 constexpr std::size_t kChunkBytes = 4096;
 #ifdef DDSNAP_SANITIZED
-constexpr std::uint64_t kRounds = 60;
+constexpr std::uint64_t kRounds = 40;
 #else
-constexpr std::uint64_t kRounds = 700;
+constexpr std::uint64_t kRounds = 250;
 #endif
 
 // Volumes one after the other, and a delta between each and the next.

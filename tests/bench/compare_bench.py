@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""How fast volumes without tracking are looked at: compare, create-cl --compare, digest and create-cl
+--digest over two images in the page cache, beside two 'cat >/dev/null' side by side over the same
+images in the same run, in turns. 5 % of the second image differ, in extents of 4 to 64 KiB. Prints
+medians and ratios; for digests, which read one image, the peer reads one.
+
+usage: compare_bench.py BUILD        DDSNAP_BENCH_BYTES: size of an image (default 2 GiB)
+"""
+
+import os
+import pathlib
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+DDSNAP = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build") / "bin" / "ddsnap"
+IMAGE_BYTES = int(os.environ.get("DDSNAP_BENCH_BYTES", 2 << 30))
+CHANGED_SHARE = 0.05
+ROUNDS = 7
+GOAL = 0.9
+SEED = 5
+
+
+def make_images(folder):
+    chaos = random.Random(SEED)
+    block = chaos.randbytes(64 << 20)
+    for name in ("old", "new"):
+        with open(os.path.join(folder, name), "wb") as image:
+            for i in range(0, IMAGE_BYTES, len(block)):
+                image.write(i.to_bytes(8, "little") + block[8:])
+    changed = 0
+    with open(os.path.join(folder, "new"), "r+b") as image:
+        while changed < IMAGE_BYTES * CHANGED_SHARE:
+            length = chaos.randrange(1, 17) * 4096
+            image.seek(chaos.randrange((IMAGE_BYTES - length) // 4096) * 4096)
+            image.write(block[changed % 4096 + 1:][:length])
+            changed += length
+        os.fsync(image.fileno())
+
+
+def seconds(folder, *commands):
+    """Of commands side by side."""
+    start = time.perf_counter()
+    running = [subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL) for words in commands]
+    for one in running:
+        if one.wait() not in (0, 3):
+            raise RuntimeError(f"{one.args}: exit status {one.returncode}")
+    return time.perf_counter() - start
+
+
+def main():
+    ddsnap = str(DDSNAP.resolve())
+    folder = tempfile.mkdtemp(prefix="ddsnap-bench-", dir="/var/tmp")
+    try:
+        make_images(folder)
+        both = [["cat", "old"], ["cat", "new"]]
+        ours = {
+            "compare": ([[ddsnap, "compare", "old", "new"]], both),
+            "create-cl --compare": ([[ddsnap, "create-cl", "--compare", "cl", "old", "new"]], both),
+            "digest": ([[ddsnap, "digest", "old", "digest"]], [["cat", "old"]]),
+            "create-cl --digest": ([[ddsnap, "create-cl", "--digest", "digest", "cl", "new"]], [["cat", "new"]]),
+        }
+        times = {name: ([], []) for name in ours}
+        for round_number in range(ROUNDS + 1):  # the first one warms up
+            for name, commands in ours.items():
+                for which, words in zip(times[name], commands):
+                    which.append(seconds(folder, *words))
+                    if round_number == 0:
+                        which.clear()
+        print(f"two images of {IMAGE_BYTES / 2**30:.1f} GiB in the page cache, {CHANGED_SHARE:.0%} differ; load "
+              f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; medians of {ROUNDS} rounds in turns")
+        for name, (us, them) in times.items():
+            read = IMAGE_BYTES * len(ours[name][1])
+            ratio = statistics.median(t / u for t, u in zip(them, us))
+            print(f"{name:20} {read / statistics.median(us) / 1e9:6.1f} GB/s   {len(ours[name][1])} x cat "
+                  f"{read / statistics.median(them) / 1e9:6.1f} GB/s   ratio {ratio:.2f} (goal {GOAL})")
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
