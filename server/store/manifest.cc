@@ -133,7 +133,7 @@ Result<Boundary> take_boundary(Unpacker& from) {
   Boundary host;
   host.epoch = {disk.epoch.get()};
   host.uuid.bytes = disk.uuid;
-  host.tag = unpack_text(disk.tag);
+  host.tag = DD_TRY(unpack_text(disk.tag));
   const std::uint32_t kind = disk.kind.get();
   if (kind < 1 || kind > 3) return fail(ErrorCode::kDamaged, "the manifest has an unknown kind");
   host.kind = static_cast<BoundaryKind>(kind);

@@ -155,11 +155,13 @@ Result<std::vector<ChunkException>> take_exceptions(Unpacker& body) {
 Result<Operation> decode_create(Unpacker& body) {
   const auto disk = DD_TRY(body.take<CreateDisk>());
   CreateOp op{.epoch = {disk.epoch.get()}, .size_bytes = disk.size_bytes.get()};
-  op.boundary = {.uuid = {disk.uuid},
-                 .tag = unpack_text(disk.tag),
-                 .priority = static_cast<std::int8_t>(disk.priority.get()),
-                 .is_bookmark = disk.is_bookmark.get() != 0,
-                 .created_ns = disk.created_ns.get()};
+  op.boundary = {
+    .uuid = {disk.uuid},
+    .tag = DD_TRY(unpack_text(disk.tag)),
+    .priority = static_cast<std::int8_t>(disk.priority.get()),
+    .is_bookmark = disk.is_bookmark.get() != 0,
+    .created_ns = disk.created_ns.get()
+  };
   return op;
 }
 
@@ -173,7 +175,7 @@ Result<Operation> decode_attach(Unpacker& body) {
                    .target_uuid = {disk.target_uuid},
                    .boot_id = {disk.boot_id},
                    .dm_device_or_pid = disk.dm_device_or_pid.get(),
-                   .label = unpack_text(disk.label)}};
+                   .label = DD_TRY(unpack_text(disk.label))}};
 }
 
 Result<Operation> decode_remove(const EpochValueDisk& disk) {

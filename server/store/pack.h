@@ -64,9 +64,12 @@ void pack_text(const std::string& text, std::array<char, N>& field) {
   field.fill(0);
   std::memcpy(field.data(), text.data(), text.size());
 }
+// kDamaged for a field without a zero at its end, which pack_text() never leaves.
 template <std::size_t N>
-std::string unpack_text(const std::array<char, N>& field) {
-  return {field.data(), strnlen(field.data(), N)};
+Result<std::string> unpack_text(const std::array<char, N>& field) {
+  const std::size_t length = strnlen(field.data(), N);
+  if (length == N) return fail(ErrorCode::kDamaged, "a text in the metadata has no end");
+  return std::string(field.data(), length);
 }
 
 }  // namespace ddsnap

@@ -165,6 +165,9 @@ Result<std::optional<CopiedOutOp>> SnapStore::Impl::replay_journal() {
 // S2: the flush of the last record may never have happened, so each of its copy-outs is judged by
 // itself.
 Status SnapStore::Impl::judge(const CopiedOutOp& last) {
+  const Boundary* holder = state.find(last.table);
+  if (!holder || !holder->is_live() || !state.find(last.boundary))
+    return fail(ErrorCode::kDamaged, "a journal record removes what it copies out for");
   AlignedBuffer buffer(facts.geometry.chunk_bytes());
   for (const auto& [chunk, exception] : last.exceptions) {
     if (exception.is_zero()) continue;  // the record itself holds all there is
@@ -181,7 +184,7 @@ Status SnapStore::Impl::judge(const CopiedOutOp& last) {
     findings.push_back(
         fmt::format("chunk {} of snapshot {} and older ones is damaged: its slot {} "
                     "does not hold what was copied out (S2)",
-                    chunk.value, state.find(last.table)->tag, exception.slot.value));
+                    chunk.value, holder->tag, exception.slot.value));
   }
   return {};
 }

@@ -138,7 +138,7 @@ Status State::apply_one(const PrivateOp& op, Freed&) {
 }
 
 Status State::apply_one(const CreateOp& op, Freed&) {
-  if (op.epoch.value < next_epoch) return does_not_fit(op.epoch);
+  if (op.epoch.value < next_epoch || op.epoch.value == UINT64_MAX) return does_not_fit(op.epoch);
   Boundary boundary{.epoch = op.epoch,
                     .uuid = op.boundary.uuid,
                     .tag = op.boundary.tag,
@@ -182,7 +182,7 @@ Status State::apply_one(const SetUseCountOp& op, Freed&) {
 }
 
 Status State::apply_one(const AttachOp& op, Freed&) {
-  if (op.attachment.id < next_attachment_id)
+  if (op.attachment.id < next_attachment_id || op.attachment.id == UINT32_MAX)
     return fail(ErrorCode::kDamaged, "a journal record attaches a target twice");
   attachments.push_back(op.attachment);
   next_attachment_id = op.attachment.id + 1;
