@@ -46,6 +46,7 @@ same "$(hash_direct $origin)" "$now" "the origin after a discard that is not gra
 same "$(hash_direct /dev/mapper/snap0)" "$before" "snapshot 0 after both"
 ddsnap list $server
 dmsetup status
+dmsetup status snap0 | grep -q 'hashes unchecked' || die "the target does not say what it cannot check (S5)"
 dmsetup table
 
 say "write to the snapshot"
