@@ -28,7 +28,8 @@ def make_image(path, chunks, chaos):
         image.truncate(VOLUME_BYTES)
         for i, chunk in enumerate(chunks):
             image.seek(chunk * CHUNK_BYTES)
-            image.write(content[i % 1000000:][:CHUNK_BYTES].ljust(CHUNK_BYTES, b"x"))
+            start = i % 1_000_000
+            image.write(content[start:start + CHUNK_BYTES])
         os.fsync(image.fileno())
 
 
