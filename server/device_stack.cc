@@ -4,11 +4,13 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <set>
 #include <sstream>
+#include <vector>
 
 namespace ddsnap {
 
@@ -36,15 +38,76 @@ fs::path sysfs_of(dev_t device) {
   return fmt::format("/sys/dev/block/{}:{}", major(device), minor(device));
 }
 
+// "\\040" and its like, as /proc writes a space.
+std::string unescape(const std::string& text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      plain += static_cast<char>(std::strtol(text.substr(i + 1, 3).c_str(), nullptr, 8));
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
+std::optional<dev_t> block_device_at(const std::string& path) {
+  struct stat facts{};
+  if (path.starts_with("/dev/") && ::stat(path.c_str(), &facts) == 0 && S_ISBLK(facts.st_mode))
+    return facts.st_rdev;
+  return parse_device(first_line(fs::path("/sys/class/block") / fs::path(path).filename() / "dev"));
+}
+
+struct Mount {
+  dev_t device = 0;
+  std::string point;
+  std::optional<dev_t> source;
+};
+
+// proc(5), mountinfo: id, parent, device, root, mount point, options, fields up to "-", type,
+// source.
+std::vector<Mount> read_mounts(const std::string& path) {
+  std::vector<Mount> mounts;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string word, device, point;
+    words >> word >> word >> device >> word >> point;
+    while (words >> word && word != "-") continue;
+    std::string source;
+    words >> word >> source;
+    const auto number = parse_device(device);
+    if (number)
+      mounts.push_back(
+          {*number, unescape(point),
+           source.starts_with("/dev/") ? block_device_at(unescape(source)) : std::nullopt});
+  }
+  return mounts;
+}
+
+// By names alone: to look at the file could wait for the very volume that is asked about.
+std::optional<dev_t> file_system_of(const std::string& path, const std::vector<Mount>& mounts) {
+  const Mount* best = nullptr;
+  for (const Mount& mount : mounts) {
+    const std::string folder = mount.point == "/" ? "/" : mount.point + "/";
+    if (path.starts_with(folder) && (!best || mount.point.size() >= best->point.size()))
+      best = &mount;
+  }
+  return best ? std::optional(best->device) : std::nullopt;
+}
+
 // One walk down the stack; `seen` ends loops.
 class Walk {
  public:
-  explicit Walk(const StackBottom& bottom) : bottom_(bottom) {}
+  Walk(const StackBottom& bottom, const std::vector<Mount>& mounts)
+      : bottom_(bottom), mounts_(mounts) {}
 
   bool reaches(dev_t device) {
     if (bottom_.is_block_device && device == bottom_.device) return true;
     if (!seen_.insert(device).second) return false;
-    return reaches_by_slaves(device) || reaches_by_partition(device) || reaches_by_file(device);
+    return reaches_by_slaves(device) || reaches_by_partition(device) || reaches_by_file(device) ||
+           reaches_by_file_system(device);
   }
 
  private:
@@ -76,7 +139,16 @@ class Walk {
     return is_bottom || reaches(facts.st_dev);
   }
 
+  // The anonymous device of a file system that spans several (btrfs).
+  bool reaches_by_file_system(dev_t device) {
+    if (major(device) != 0) return false;
+    for (const Mount& mount : mounts_)
+      if (mount.device == device && mount.source && reaches(*mount.source)) return true;
+    return false;
+  }
+
   const StackBottom& bottom_;
+  const std::vector<Mount>& mounts_;
   std::set<dev_t> seen_;
 };
 
@@ -90,7 +162,8 @@ Result<StackBottom> stack_bottom_of(int fd, const std::string& name) {
 }
 
 bool stands_on(dev_t block_device, const StackBottom& bottom) {
-  return Walk(bottom).reaches(block_device);
+  const auto mounts = read_mounts("/proc/self/mountinfo");
+  return Walk(bottom, mounts).reaches(block_device);
 }
 
 Status refuse_path_on(const std::string& path, const char* what, const StackBottom& bottom) {
@@ -109,21 +182,29 @@ Status refuse_path_on(const std::string& path, const char* what, const StackBott
                           what, path));
 }
 
-Status refuse_swap_on(const StackBottom& bottom) {
-  std::ifstream swaps("/proc/swaps");
+std::string find_swap_on(const StackBottom& bottom, const SwapSources& sources) {
+  const auto mounts = read_mounts(sources.mounts);
+  std::ifstream swaps(sources.swaps);
   std::string line;
   std::getline(swaps, line);  // the heading
   while (std::getline(swaps, line)) {
-    const std::string path = line.substr(0, line.find_first_of(" \t"));
-    struct stat facts{};
-    if (::stat(path.c_str(), &facts) != 0) continue;
-    if (stands_on(S_ISBLK(facts.st_mode) ? facts.st_rdev : facts.st_dev, bottom))
-      return fail(ErrorCode::kUsage,
-                  fmt::format("the swap area {} lies on the origin: swap on a protected volume "
-                              "is not supported",
-                              path));
+    std::istringstream words(line);
+    std::string escaped, type;
+    words >> escaped >> type;
+    const std::string path = unescape(escaped);
+    const auto device = type == "file" ? file_system_of(path, mounts) : block_device_at(path);
+    if (device && Walk(bottom, mounts).reaches(*device)) return path;
   }
   return {};
+}
+
+Status refuse_swap_on(const StackBottom& bottom) {
+  const std::string path = find_swap_on(bottom);
+  if (path.empty()) return {};
+  return fail(ErrorCode::kUsage,
+              fmt::format("the swap area {} lies on the origin: swap on a protected volume is not "
+                          "supported; 'swapoff {}' first",
+                          path, path));
 }
 
 }  // namespace ddsnap

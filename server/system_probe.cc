@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "ddsnap/io/ownership_lock.h"
+#include "server/device_stack.h"
 
 namespace ddsnap {
 
@@ -39,6 +40,11 @@ bool SystemProbe::is_gone(const Attachment& attachment) {
     return true;
   if (attachment.is_kernel) return is_kernel_target_gone(attachment);
   return !is_lock_held(origin_, attachment.id) && !is_lock_held(snapstore_, attachment.id);
+}
+
+std::string SystemProbe::swap_on_origin() {
+  const auto bottom = stack_bottom_of(origin_.fd(), origin_.name());
+  return bottom ? find_swap_on(*bottom) : std::string{};
 }
 
 }  // namespace ddsnap

@@ -26,6 +26,7 @@ class SystemProbe final : public OwnershipProbe {
       : snapstore_(snapstore), origin_(origin), boot_id_(boot_id), sysfs_(std::move(sysfs)) {}
 
   bool is_gone(const Attachment& attachment) override;
+  std::string swap_on_origin() override;
 
  private:
   bool is_kernel_target_gone(const Attachment& attachment) const;
