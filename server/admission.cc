@@ -87,6 +87,7 @@ Result<std::uint32_t> Admission::admit_new(const HelloMessage& hello) {
   if (parts_.store.attachments().size() >= kMaxAttachments)
     return fail(ErrorCode::kNoSpace,
                 fmt::format("{} targets are attached, and there can be no more", kMaxAttachments));
+  if (attachment.is_origin) origin_watch_.check();
   return parts_.attachments.attach(attachment);
 }
 

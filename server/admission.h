@@ -12,13 +12,15 @@
 #include <cstdint>
 
 #include "server/dropping.h"
+#include "server/origin_watch.h"
 #include "server/volume_parts.h"
 
 namespace ddsnap {
 
 class Admission {
  public:
-  Admission(VolumeParts parts, Dropping& dropping) : parts_(parts), dropping_(dropping) {}
+  Admission(VolumeParts parts, Dropping& dropping, OriginWatch& origin_watch)
+      : parts_(parts), dropping_(dropping), origin_watch_(origin_watch) {}
 
   // Requires: no barrier is on; the session is no target yet.
   void on_hello(SessionId session, std::uint64_t request_id, const HelloMessage& hello);
@@ -34,6 +36,7 @@ class Admission {
 
   VolumeParts parts_;
   Dropping& dropping_;
+  OriginWatch& origin_watch_;
 };
 
 }  // namespace ddsnap

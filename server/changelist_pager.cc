@@ -76,9 +76,6 @@ Result<ChangelistPager::Ends> ChangelistPager::find_ends(
 Result<BoundaryFacts> ChangelistPager::find_boundary(const std::string& tag) const {
   auto boundary = parts_.store.find(tag);
   if (!boundary) return fail(ErrorCode::kNotFound, fmt::format("snapshot {} does not exist", tag));
-  if (boundary->kind == BoundaryKind::kDropped || boundary->is_dropping)
-    return fail(ErrorCode::kDropped,
-                fmt::format("snapshot {} was dropped to make room in the snapstore", tag));
   return *std::move(boundary);
 }
 

@@ -6,13 +6,20 @@
 namespace ddsnap {
 
 Dropping::Dropping(VolumeParts parts) : parts_(parts) {
+  adopt_marked();
+}
+
+void Dropping::adopt_marked() {
   for (Epoch after;;) {
     const auto page = parts_.store.boundaries(after, kMaxSnapshotListEntries);
     if (page.empty()) break;
     for (const BoundaryFacts& boundary : page)
-      if (boundary.is_dropping) snapshots_.insert(boundary.epoch);
+      if (boundary.is_dropping && snapshots_.insert(boundary.epoch).second)
+        for (const SessionId session : parts_.attachments.snapshot_sessions(boundary.epoch))
+          tell(session);
     after = page.back().epoch;
   }
+  is_behind_ = !snapshots_.empty();
 }
 
 Status Dropping::begin(Epoch snapshot, std::uint64_t now_ns) {
@@ -40,13 +47,19 @@ bool Dropping::has_readers(Epoch snapshot) const {
 }
 
 bool Dropping::finish_ready() {
-  bool has_removed = false;
+  std::uint32_t removals = 0;
+  is_behind_ = false;
+  if (parts_.store.failed()) return false;
   for (auto at = snapshots_.begin(); at != snapshots_.end();) {
     const Epoch snapshot = *at;
     const auto facts = parts_.store.find(snapshot);
     if (!facts || !facts->is_dropping) {  // a user has given it up meanwhile
       at = snapshots_.erase(at);
       continue;
+    }
+    if (removals == kMaxDropsPerTurn) {
+      is_behind_ = true;
+      break;
     }
     if (has_readers(snapshot)) {
       ++at;
@@ -58,11 +71,11 @@ bool Dropping::finish_ready() {
       ++at;
       continue;
     }
-    has_removed = true;
+    ++removals;
     if (awaited_ == snapshot) awaited_ = {};
     at = snapshots_.erase(at);
   }
-  return has_removed;
+  return removals != 0;
 }
 
 bool Dropping::is_waiting(std::uint64_t now_ns) const {

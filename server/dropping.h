@@ -27,8 +27,12 @@ class Dropping {
   // To a target that attached to a snapshot given up meanwhile.
   void tell(SessionId session);
   void on_ack(SessionId session);
-  // Removes what nobody reads any longer. True when something was removed.
+  // Takes over what the store has marked by itself (S10), and tells its targets.
+  void adopt_marked();
+  // Removes what nobody reads any longer, a bounded number. True when something was removed.
   bool finish_ready();
+  // finish_ready() has not come to its end.
+  bool is_behind() const { return is_behind_; }
 
   bool is_empty() const { return snapshots_.empty(); }
   // Whether waiting for the snapshot last begun still makes sense.
@@ -40,6 +44,7 @@ class Dropping {
 
   VolumeParts parts_;
   std::set<Epoch> snapshots_;
+  bool is_behind_ = false;
   std::set<std::uint32_t> acked_;  // attachments that will read no slot again
   Epoch awaited_;
   std::uint64_t awaited_until_ns_ = 0;

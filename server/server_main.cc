@@ -7,9 +7,12 @@
 #include "ddsnap/base/stop_signals.h"
 #include "ddsnap/base/write_out_path.h"
 #include "ddsnap/wire/device_identity.h"
+#include "server/closed_note.h"
 #include "server/device_stack.h"
 #include "server/served_devices.h"
 #include "server/server_loop.h"
+#include "server/stand_in_store.h"
+#include "server/store/superblock.h"
 #include "server/system_probe.h"
 
 namespace ddsnap {
@@ -36,12 +39,57 @@ Status refuse_own_files_on_origin(const ServerOptions& options, const FileDevice
   return refuse_swap_on(bottom);
 }
 
-VolumeConfig config_of(const ServerOptions& options, const ServedDevices& devices) {
+VolumeConfig config_of(const ServerOptions& options, const ServedDevices& devices,
+                       const ClosedNote& note) {
   return {.pair = devices.pair(),
           .is_direct = devices.is_direct(),
           .origin_path = options.origin,
           .snapstore_path = options.snapstore,
-          .metadata_path = options.metadata};
+          .metadata_path = options.metadata,
+          .is_without_store = options.is_without_store,
+          .keep_closed_note = [note](const std::string& why) { return note.keep(why); }};
+}
+
+// What can be read of a store that perhaps cannot be opened.
+Result<Superblock> peek(ServedDevices& devices) {
+  const StoreDevices all = devices.store_devices();
+  const auto read =
+      read_superblock(all.metadata ? *all.metadata : all.snapstore, StoreRole::kMetadata);
+  if (!read) return std::unexpected(read.error());
+  return read->superblock;
+}
+
+Status apply_settings(const ServerOptions& options, SnapStore& store) {
+  StoreSettings settings = store.settings();
+  settings.on_failure = options.on_store_failure.value_or(settings.on_failure);
+  settings.warn_percent = options.warn_percent.value_or(settings.warn_percent);
+  return store.set_settings(settings);
+}
+
+Result<std::unique_ptr<SnapStore>> open_store(const ServerOptions& options, ServedDevices& devices,
+                                              const ClosedNote& note, RandomSource& random) {
+  auto store = DD_TRY(SnapStore::open(devices.store_devices(),
+                                      {.cache_bytes = options.cache_bytes,
+                                       .must_resume = options.must_resume,
+                                       .was_closed = note.is_there()},
+                                      random));
+  DD_TRY(apply_settings(options, *store));
+  if (options.must_resume) DD_TRY(note.remove());
+  return store;
+}
+
+// The origin without its store: first it is made sure that nobody takes the store for a good one
+// later.
+Result<StandInStore> open_without_store(ServedDevices& devices, const Result<Superblock>& known,
+                                        const ClosedNote& note, RandomSource& random) {
+  const std::string why = "an administrator opened the origin without it";
+  if (!close_unopened_store(devices.store_devices(), why)) DD_TRY(note.keep(why));
+  StoreFormat format;
+  if (known) {
+    format.uuid = known->store;
+    format.chunk_shift = known->layout.chunk_shift;
+  }
+  return StandInStore::make(devices.origin(), format, random);
 }
 
 void log_start(const ServerOptions& options, const ServedDevices& devices, const SnapStore& store,
@@ -51,6 +99,12 @@ void log_start(const ServerOptions& options, const ServedDevices& devices, const
            store.boundary_count(), options.socket);
   for (const std::string& sentence : missing) log.warning("{}", sentence);
   for (const std::string& finding : store.findings()) log.error("recovery: {}", finding);
+  if (options.is_without_store)
+    log.error("the origin is opened without its snapstore: no snapshots, no tracking");
+  const StepDown& fall = store.step_down();
+  if (fall.rung != Rung::kWorks)
+    log.error("the snapstore has stepped down ({}): {}; 'ddsnap server --resume' takes it back",
+              fall.rung == Rung::kNoNewSnapshots ? "no new snapshots" : "tracking only", fall.why);
 }
 
 Status serve(const ServerOptions& options, Daemon& daemon) {
@@ -62,12 +116,22 @@ Status serve(const ServerOptions& options, Daemon& daemon) {
       ServedDevices::open({options.snapstore, options.origin, options.metadata}, options.direct));
   DD_TRY(refuse_own_files_on_origin(options, devices->origin()));
   const auto log = DD_TRY(open_daemon_log(options.log, options.is_foreground, kDefaultServerLog));
-  const auto store = DD_TRY(
-      SnapStore::open(devices->store_devices(), {.cache_bytes = options.cache_bytes}, random));
+  const auto known = peek(*devices);
+  const ClosedNote note(DD_TRY(closed_note_folder()), known ? known->store : Uuid{},
+                        options.snapstore);
+  DD_TRY(refuse_path_on(note.folder(), "folder of notes",
+                        DD_TRY(stack_bottom_of(devices->origin().fd(), options.origin))));
+  std::optional<StandInStore> stand_in;
+  std::unique_ptr<SnapStore> opened;
+  if (options.is_without_store)
+    stand_in = DD_TRY(open_without_store(*devices, known, note, random));
+  else
+    opened = DD_TRY(open_store(options, *devices, note, random));
+  SnapStore* store = stand_in ? &stand_in->store() : opened.get();
   log_start(options, *devices, *store, missing, *log);
 
   SystemProbe probe(devices->snapstore(), devices->origin(), this_boot_id());
-  Volume volume(*store, devices->origin(), config_of(options, *devices), random, probe, *log);
+  Volume volume(*store, devices->origin(), config_of(options, *devices, note), random, probe, *log);
   ListeningSocket listener = DD_TRY(ListeningSocket::open(options.socket));
   AgentLink agent(options.control, {devices->pair(), options.socket}, *log);
   const auto loop =

@@ -8,11 +8,14 @@
 // Threads   Call before any thread is made.
 #pragma once
 
+#include <array>
+#include <optional>
 #include <string>
 
 #include "ddsnap/base/limits.h"
 #include "ddsnap/base/result.h"
 #include "ddsnap/io/file_device.h"
+#include "server/store/ladder.h"
 
 namespace ddsnap {
 
@@ -27,6 +30,12 @@ struct ServerOptions {
   std::string pid_file;  // empty: none
   std::size_t cache_bytes = kDefaultCacheBytes;
   FileOptions::Caching direct = FileOptions::Caching::kAuto;
+  // Settings that are kept in the store; none: as they are there.
+  std::optional<OnStoreFailure> on_store_failure;
+  std::optional<std::array<std::uint8_t, 2>> warn_percent;
+  // The administrator's orders after a fall (S10); not both.
+  bool must_resume = false;
+  bool is_without_store = false;
 };
 
 inline constexpr const char* kDefaultServerLog = "/var/log/ddsnap.server.log";

@@ -48,6 +48,13 @@ Result<bool> SnapshotCreation::is_done_already(const CreateSnapshotMessage& mess
 
 Status SnapshotCreation::check_room() const {
   if (parts_.store.failed()) return with_context("no snapshot can be made", *parts_.store.failed());
+  if (parts_.config.is_without_store)
+    return fail(ErrorCode::kFailed, "the origin was opened without its snapstore");
+  const StepDown& fall = parts_.store.step_down();
+  if (fall.rung != Rung::kWorks && !queue_.front().message.is_bookmark)
+    return fail(
+        ErrorCode::kFailed,
+        fmt::format("the snapstore takes no new snapshots ({}); see 'ddsnap status'", fall.why));
   if (parts_.store.boundary_count() < kMaxSnapshots) return {};
   std::uint64_t live = 0;
   for (Epoch after;;) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace ddsnap {
 
@@ -50,12 +51,18 @@ Volume::Volume(SnapStore& store, BlockDevice& origin, VolumeConfig config, Rando
       parts_{store, origin, config_, out_, attachments_, log},
       dropping_(parts_),
       policy_(parts_, dropping_),
-      admission_(parts_, dropping_),
+      admission_(parts_, dropping_, origin_watch_),
       writes_(parts_),
       creation_(parts_, random),
       questions_(parts_),
       changelists_(parts_),
-      commands_(parts_) {}
+      commands_(parts_),
+      origin_watch_(parts_),
+      room_watch_(store, log),
+      probe_(probe) {
+  origin_watch_.check();
+  room_watch_.look();
+}
 
 // ---- events ----
 
@@ -127,12 +134,28 @@ void Volume::on_time(Now now) {
   creation_.on_time(now);
   questions_.on_time(now.steady_ns);
   // No file is touched while writers are held (T9), and probing may look into /sys.
-  if (creation_.is_barrier_on() || now.steady_ns < next_probe_ns_) return;
+  if (creation_.is_barrier_on()) return;
+  watch_store(now);
+  if (now.steady_ns < next_probe_ns_) return;
   next_probe_ns_ = now.steady_ns + kProbeInterval_ms * kNsPerMs;
   attachments_.forget_some_gone();
   // Also where nobody was forgotten: a victim may have been left from before a restart, or its
   // removal may have failed.
   finish_dropping();
+  look_for_swap(now);
+}
+
+// Swap may come to the volume long after the start (T9). It is too late to refuse it then.
+void Volume::look_for_swap(Now now) {
+  if (now.steady_ns < next_swap_look_ns_) return;
+  next_swap_look_ns_ = now.steady_ns + kSwapLookInterval_ms * kNsPerMs;
+  const std::string found = probe_.swap_on_origin();
+  if (!found.empty() && found != swap_on_origin_)
+    log_.error(
+        "swap area {} lies on the protected volume, where it can lock this host up: "
+        "'swapoff {}'",
+        found, found);
+  swap_on_origin_ = found;
 }
 
 // ---- one turn ----
@@ -140,17 +163,20 @@ void Volume::on_time(Now now) {
 void Volume::run_batch(Now now) {
   if (!creation_.is_barrier_on()) {
     admit_waiting();
+    if (dropping_.is_behind()) finish_dropping();
     run_writes(now);
   }
   questions_.run(now.steady_ns);
   changelists_.run();
   if (!creation_.is_barrier_on()) creation_.start_next(now);
+  room_watch_.look();
 }
 
 bool Volume::has_work(Now now) const {
   if (questions_.has_runnable() || changelists_.has_parked()) return true;
   if (creation_.is_barrier_on()) return false;
   if (!hellos_.empty() || creation_.has_queued()) return true;
+  if (dropping_.is_behind() && !policy_.is_making_room()) return true;
   if (policy_.is_making_room()) return !policy_.is_waiting_for_targets(now.steady_ns);
   return writes_.has_asks() && has_runnable_writes_;
 }
@@ -162,6 +188,7 @@ std::optional<std::uint64_t> Volume::next_deadline_ns() const {
   };
   consider(questions_.deadline_ns());
   if (policy_.is_making_room()) consider(dropping_.deadline_ns());
+  if (is_closed_ && !may_go_on_) consider(next_note_ns_);
   const bool has_absent = attachments_.present_count() != store_.attachments().size();
   if (!creation_.is_barrier_on() && (has_absent || !dropping_.is_empty())) consider(next_probe_ns_);
   return earliest;
@@ -179,11 +206,16 @@ void Volume::admit_waiting() {
 }
 
 void Volume::run_writes(Now now) {
+  watch_store(now);
   has_runnable_writes_ = false;
   if (!writes_.has_asks() && !policy_.is_making_room()) return;
-  if (store_.failed()) return on_store_failure(*store_.failed());
+  if (may_go_on_) return writes_.grant_whole_volume();
+  if (must_refuse_first_writes()) {
+    (void)writes_.run(false);  // what is granted already goes on; that touches no device
+    return writes_.refuse_all(EIO);
+  }
   const auto outcome = writes_.run(!policy_.is_making_room());
-  if (!outcome) return on_store_failure(outcome.error());
+  if (!outcome) return on_store_failure(outcome.error(), now);
   has_runnable_writes_ = outcome->has_more;
   if (outcome->has_found_no_room) {
     policy_.on_no_room();
@@ -208,18 +240,77 @@ void Volume::make_room(Now now) {
   }
 }
 
-// The one place where it is decided what the origin's writers see when copy-outs cannot be made
-// (S10). Both policies refuse: to let writers go on without their copy-outs, the step down must
-// first be durable, and until it can be, EIO is the only answer that breaks no promise (S1).
-void Volume::on_store_failure(const Error& error) {
-  if (!store_.failed()) {
-    log_.error("a batch of copy-outs failed: {}", error.message());
-  } else if (ladder_ != Ladder::kClosed) {
-    log_.error("the snapstore has failed: {}; the writes to {} get errors", error.message(),
-               config_.origin_path);
-    ladder_ = Ladder::kClosed;
+// ---- the ladder (S10) ----
+
+// The one place where it is decided what becomes of writers whose copy-outs cannot be made. The
+// asks stay parked where a lower rung can grant them: each step is durable before it does (S1).
+void Volume::on_store_failure(const Error& error, Now now) {
+  const bool goes_on = store_.settings().on_failure == OnStoreFailure::kOriginGoesOn;
+  const bool has_lost_slots = !store_.failed() && store_.slots_failed().has_value();
+  if (has_lost_slots && goes_on && store_.step_down().rung < Rung::kTrackingOnly) {
+    if (store_.step_down_to(Rung::kTrackingOnly, error.message())) {
+      log_.error(
+          "the snapstore cannot save chunks: {}; all snapshots are lost, the origin goes on "
+          "and its changes are tracked",
+          error.message());
+      dropping_.adopt_marked();
+      has_runnable_writes_ = true;
+      return;
+    }
   }
+  if (store_.failed()) {
+    watch_store(now);
+    has_runnable_writes_ = true;
+    return;
+  }
+  log_.error("a batch of copy-outs failed: {}; the writes that wanted it get errors",
+             error.message());
   writes_.refuse_all(EIO);
+  if (has_lost_slots) step_down_to_no_new_snapshots(error.message());
+}
+
+bool Volume::must_refuse_first_writes() const {
+  if (is_closed_) return true;
+  const bool stops = store_.settings().on_failure == OnStoreFailure::kOriginStops;
+  return stops && store_.slots_failed().has_value();
+}
+
+// What the store says by itself, whoever made it find out.
+void Volume::watch_store(Now now) {
+  if (store_.failed()) {
+    const bool must_try_note = is_closed_ && !may_go_on_ && now.steady_ns >= next_note_ns_;
+    if (!is_closed_ || must_try_note) close_down(now);
+    return;
+  }
+  if (store_.complaint()) step_down_to_no_new_snapshots(*store_.complaint());
+}
+
+void Volume::step_down_to_no_new_snapshots(const std::string& why) {
+  if (store_.step_down().rung != Rung::kWorks) return;
+  const Status noted = store_.step_down_to(Rung::kNoNewSnapshots, why);
+  if (noted)
+    log_.error("the snapstore makes no new snapshots from now on: {}", why);
+  else
+    log_.error("that the snapstore is failing cannot be noted: {}", noted.error().message());
+}
+
+// Writers go on without copies only once no later server can take the snapshots for good ones.
+void Volume::close_down(Now now) {
+  const std::string why = store_.failed()->message();
+  const bool goes_on = store_.settings().on_failure == OnStoreFailure::kOriginGoesOn;
+  Status kept = store_.close_for_good(why);
+  if (!kept && goes_on && config_.keep_closed_note) kept = config_.keep_closed_note(why);
+  may_go_on_ = goes_on && kept;
+  next_note_ns_ = now.steady_ns + kClosedNoteInterval_ms * kNsPerMs;
+  if (std::exchange(is_closed_, true) && !may_go_on_) return;
+  if (goes_on) dropping_.adopt_marked();
+  if (may_go_on_)
+    log_.error("the snapstore is closed: {}; all snapshots are lost, the writes to {} go on", why,
+               config_.origin_path);
+  else
+    log_.error("the snapstore is closed: {}; the first writes to {} get errors{}", why,
+               config_.origin_path,
+               goes_on ? ", for it cannot be noted anywhere that they went on" : "");
 }
 
 // ---- targets ----
@@ -284,6 +375,8 @@ Status Volume::on_detach(const Request& request) {
   const std::uint32_t id = attachments_.binding_of(request.session)->attachment_id;
   const Attachment attachment = *attachments_.find(id);
   DD_TRY(detach(attachment, request.now));
+  const bool is_last = std::ranges::none_of(store_.attachments(), &Attachment::is_origin);
+  if (attachment.is_origin && is_last) origin_watch_.on_last_detach();
   out_.send_ok(request.session, request.request_id);
   return {};
 }
@@ -342,7 +435,7 @@ Status Volume::on_list(const Request& request) {
 
 Status Volume::on_status(const Request& request) {
   DD_TRY(decode<GetStatusMessage>(request.body));
-  out_.send(request.session, request.request_id, status_of(parts_, ladder_));
+  out_.send(request.session, request.request_id, status_of(parts_, swap_on_origin_));
   return {};
 }
 

@@ -23,8 +23,10 @@
 #include "server/dropping.h"
 #include "server/full_store_policy.h"
 #include "server/now.h"
+#include "server/origin_watch.h"
 #include "server/outbox.h"
 #include "server/ownership_probe.h"
+#include "server/room_watch.h"
 #include "server/session_id.h"
 #include "server/snapshot_commands.h"
 #include "server/snapshot_creation.h"
@@ -110,7 +112,12 @@ class Volume {
   void admit_waiting();
   void run_writes(Now now);
   void make_room(Now now);
-  void on_store_failure(const Error& error);
+  void on_store_failure(const Error& error, Now now);
+  void look_for_swap(Now now);
+  void watch_store(Now now);
+  void step_down_to_no_new_snapshots(const std::string& why);
+  void close_down(Now now);
+  bool must_refuse_first_writes() const;
 
   const VolumeConfig config_;
   LogSink& log_;
@@ -126,10 +133,17 @@ class Volume {
   SnapshotQuestions questions_;
   ChangelistPager changelists_;
   SnapshotCommands commands_;
+  OriginWatch origin_watch_;
+  RoomWatch room_watch_;
+  OwnershipProbe& probe_;
   std::map<SessionId, WaitingHello> hellos_;  // until the barrier ends
-  Ladder ladder_ = Ladder::kWorks;
+  bool is_closed_ = false;
+  bool may_go_on_ = false;  // closed, and no later server will overlook it
+  std::uint64_t next_note_ns_ = 0;
   bool has_runnable_writes_ = false;
   std::uint64_t next_probe_ns_ = 0;
+  std::uint64_t next_swap_look_ns_ = 0;
+  std::string swap_on_origin_;  // empty: none was found
 };
 
 }  // namespace ddsnap

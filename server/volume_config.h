@@ -3,17 +3,13 @@
 // Lifetime  Copied into the volume.
 #pragma once
 
+#include <functional>
 #include <string>
 
+#include "ddsnap/base/result.h"
 #include "ddsnap/wire/messages.h"
 
 namespace ddsnap {
-
-// What the writers of the origin see once the store has failed for good (S10).
-enum class StoreFailurePolicy {
-  kOriginGoesOn,  // snapshots are lost, writes go on
-  kOriginStops,   // writes get EIO
-};
 
 struct VolumeConfig {
   DevicePair pair;         // both known: what a target must name, when it names any
@@ -21,7 +17,11 @@ struct VolumeConfig {
   std::string origin_path;
   std::string snapstore_path;
   std::string metadata_path;  // empty: on the snapstore
-  StoreFailurePolicy on_store_failure = StoreFailurePolicy::kOriginGoesOn;
+  // The administrator's order to open the origin although its store is dead: the store here is an
+  // empty stand-in, and nothing of it is kept (S10).
+  bool is_without_store = false;
+  // Keeps durably, outside a store that takes no more writes, that it is closed. May be empty.
+  std::function<Status(const std::string& why)> keep_closed_note;
 };
 
 }  // namespace ddsnap

@@ -7,15 +7,7 @@
 
 namespace ddsnap {
 
-// How far the store has stepped down (S10); only an administrator takes it back up.
-enum class Ladder : std::uint32_t {
-  kWorks = 0,
-  kNoNewSnapshots = 1,
-  kTrackingOnly = 2,
-  kClosed = 3,
-};
-
-ServerStatusMessage status_of(const VolumeParts& parts, Ladder ladder);
+ServerStatusMessage status_of(const VolumeParts& parts, const std::string& swap_on_origin);
 TargetListMessage targets_of(const VolumeParts& parts, const ListTargetsMessage& message);
 
 }  // namespace ddsnap

@@ -122,6 +122,11 @@ bool WriteBatch::settle(Turn& turn) {
     switch (ask.outcome) {
       case WriteAsk::Outcome::kGranted:
         answer.granted.push_back(ask.chunk);
+        if (ask.is_content_lost)
+          parts_.log.error(
+              "chunk {} of the origin cannot be read: it is lost in the snapshots, and "
+              "may be written",
+              ask.chunk.value);
         break;
       case WriteAsk::Outcome::kOriginUnreadable:
         answer.unreadable.push_back(ask.chunk);

@@ -35,6 +35,8 @@ class WriteBatch {
   };
   // `may_copy` false: only what is granted already is answered.
   Result<Outcome> run(bool may_copy);
+  // Grants everybody everything: there is nothing to be saved, or nothing to save it with.
+  void grant_whole_volume();
   // Refuses what found no room.
   void refuse_put_back(int result_errno);
   // Refuses everything that waits.
@@ -63,7 +65,6 @@ class WriteBatch {
     bool is_budget_spent = false;
   };
 
-  void grant_whole_volume();
   void collect(Turn& turn);
   bool take_share(Turn& turn, SessionId session);
   bool take_chunk(Turn& turn, std::size_t answer_index, ChunkNr chunk);

@@ -70,6 +70,12 @@ ordered_json to_json(const TargetEntry& target) {
 ordered_json to_json(const ServerStatusMessage& status) {
   return {{"store_uuid", status.store_uuid.to_string()},
           {"state", ladder_name(status.ladder)},
+          {"state_why", status.ladder_why},
+          {"on_store_failure", status.origin_stops ? "stop" : "go-on"},
+          {"warn_percent", status.warn_percent},
+          {"warnings", status.warnings},
+          {"lost_chunks", status.lost_chunks},
+          {"repeated_writes", status.repeated_writes},
           {"chunk_bytes", std::uint64_t{1} << status.chunk_shift},
           {"origin_bytes", status.origin_bytes},
           {"created", utc_time(status.created_ns)},
@@ -147,7 +153,9 @@ std::string status_text(const ServerStatusMessage& status) {
       utc_time(status.created_ns), human_bytes(status.metadata_bytes_used),
       human_bytes(status.metadata_bytes_total), human_bytes(status.journal_bytes_used),
       human_bytes(status.journal_bytes_total), status.targets_present, status.targets_absent);
-  if (status.ladder != 0) text += fmt::format("State: {}\n", ladder_name(status.ladder));
+  if (status.ladder != 0)
+    text += fmt::format("State: {}: {}\n", ladder_name(status.ladder), status.ladder_why);
+  for (const std::string& warning : status.warnings) text += fmt::format("Warning: {}\n", warning);
   return text;
 }
 

@@ -76,6 +76,22 @@ struct OperationToJson {
   ordered_json operator()(const ResizeOriginOp& op) const {
     return {{"operation", "origin resized"}, {"size_bytes", op.size_bytes}};
   }
+  ordered_json operator()(const StepDownOp& op) const {
+    return {{"operation", "step down"},
+            {"rung", static_cast<std::uint32_t>(op.to.rung)},
+            {"why", op.to.why}};
+  }
+  ordered_json operator()(const SetSettingsOp& op) const {
+    return {{"operation", "settings"},
+            {"origin_stops", op.settings.on_failure == OnStoreFailure::kOriginStops},
+            {"warn_percent", op.settings.warn_percent}};
+  }
+  ordered_json operator()(const LoseTrackOp& op) const {
+    return {{"operation", "lose track"}, {"boundary", op.boundary.value}};
+  }
+  ordered_json operator()(const SealOriginOp& op) const {
+    return {{"operation", "origin digest"}, {"digest", hex_text(op.digest)}};
+  }
 
  private:
   ordered_json with_exceptions(ordered_json json, const std::vector<ChunkException>& all) const {
@@ -112,7 +128,9 @@ ordered_json to_json(const Superblock& superblock) {
           {"journal_last_checksum", hex_text(superblock.journal.last_checksum)},
           {"manifest_owner", hex_text(superblock.manifest.owner)},
           {"manifest_bytes", superblock.manifest.size_bytes},
-          {"manifest_extents", to_json(superblock.manifest.extents)}};
+          {"manifest_extents", to_json(superblock.manifest.extents)},
+          {"closed", static_cast<std::uint32_t>(superblock.closed)},
+          {"closed_why", superblock.closed_why}};
 }
 
 ordered_json to_json(const Attachment& attachment) {
@@ -128,8 +146,9 @@ ordered_json to_json(const Attachment& attachment) {
 }
 
 ordered_json to_json(const ChunkException& entry) {
-  const ordered_json slot =
-      entry.exception.is_zero() ? ordered_json() : ordered_json(entry.exception.slot.value);
+  ordered_json slot;  // null: all zeros
+  if (entry.exception.is_lost()) slot = "lost";
+  if (entry.exception.has_slot()) slot = entry.exception.slot.value;
   return {entry.chunk.value, slot, hex_text(entry.exception.hash.value)};
 }
 

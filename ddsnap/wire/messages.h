@@ -12,6 +12,7 @@
 // Source    PROTOCOL.md beside this file.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -268,8 +269,14 @@ struct ServerStatusMessage {
   std::uint64_t targets_absent = 0;
   std::uint64_t first_writes = 0;  // chunks, since the server started
   std::uint64_t batches = 0;
-  std::uint32_t ladder =
-      0;  // 0 works; 1 no new snapshots; 2 snapshots lost, tracking only; 3 closed (S10)
+  std::uint64_t lost_chunks = 0;      // of snapshots: the origin could not be read
+  std::uint64_t repeated_writes = 0;  // of the snapstore, that failed once
+  // 0 works; 1 no new snapshots; 2 snapshots lost, tracking only; 3 closed (S10)
+  std::uint32_t ladder = 0;
+  std::string ladder_why;     // empty while it works
+  bool origin_stops = false;  // what writers see when copy-outs cannot be made; false: they go on
+  std::array<std::uint8_t, 2> warn_percent = {};  // used, from which a warning is due; 0: none
+  std::vector<std::string> warnings;              // sentences
   std::string origin_path;
   std::string snapstore_path;
   std::string metadata_path;  // empty: on the snapstore

@@ -24,11 +24,18 @@ static void write_body(BodyWriter& writer, const ServerStatusMessage& message) {
        {message.origin_bytes, message.created_ns, message.slots_total, message.slots_free,
         message.metadata_bytes_total, message.metadata_bytes_used, message.journal_bytes_total,
         message.journal_bytes_used, message.boundaries, message.exceptions, message.targets_present,
-        message.targets_absent, message.first_writes, message.batches})
+        message.targets_absent, message.first_writes, message.batches, message.lost_chunks,
+        message.repeated_writes})
     writer.u64(value);
   writer.text(message.origin_path, kMaxPathBytes);
   writer.text(message.snapstore_path, kMaxPathBytes);
   writer.text(message.metadata_path, kMaxPathBytes);
+  writer.text(message.ladder_why, kMaxStatusTextBytes);
+  writer.u8(message.origin_stops ? 1 : 0);
+  for (const std::uint8_t percent : message.warn_percent) writer.u8(percent);
+  DD_CHECK(message.warnings.size() <= kMaxStatusWarnings);
+  writer.u32(static_cast<std::uint32_t>(message.warnings.size()));
+  for (const std::string& warning : message.warnings) writer.text(warning, kMaxStatusTextBytes);
 }
 
 static void read_body(BodyReader& reader, ServerStatusMessage& message) {
@@ -40,11 +47,21 @@ static void read_body(BodyReader& reader, ServerStatusMessage& message) {
        {&message.origin_bytes, &message.created_ns, &message.slots_total, &message.slots_free,
         &message.metadata_bytes_total, &message.metadata_bytes_used, &message.journal_bytes_total,
         &message.journal_bytes_used, &message.boundaries, &message.exceptions,
-        &message.targets_present, &message.targets_absent, &message.first_writes, &message.batches})
+        &message.targets_present, &message.targets_absent, &message.first_writes, &message.batches,
+        &message.lost_chunks, &message.repeated_writes})
     *value = reader.u64();
   message.origin_path = reader.text(kMaxPathBytes);
   message.snapstore_path = reader.text(kMaxPathBytes);
   message.metadata_path = reader.text(kMaxPathBytes);
+  message.ladder_why = reader.text(kMaxStatusTextBytes);
+  message.origin_stops = reader.flag();
+  for (std::uint8_t& percent : message.warn_percent) {
+    percent = reader.u8();
+    reader.require(percent <= 100, "an impossible share");
+  }
+  const std::uint32_t count = reader.count(reader.u32(), kMaxStatusWarnings, 2);
+  for (std::uint32_t i = 0; i < count; ++i)
+    message.warnings.push_back(reader.text(kMaxStatusTextBytes));
 }
 
 static void write_body(BodyWriter& writer, const GetChangelistMessage& message) {

@@ -133,8 +133,9 @@ Status SnapStore::Impl::reclaim_step() {
     // room, never a wrong block.
     if (!found && !is_reclaim_damaged)
       findings.push_back("freeing slots: " + found.error().message());
+    if (!found && !complaint) complaint = "metadata cannot be read: " + found.error().message();
     is_reclaim_damaged = is_reclaim_damaged || !found;
-    if (found && *found && !(*found)->is_zero()) slots.mark_free((*found)->slot.value);
+    if (found && *found && (*found)->has_slot()) slots.mark_free((*found)->slot.value);
     done.add(*at);
   }
   reclaim.dead -= done;

@@ -102,16 +102,21 @@ Status SnapStore::Impl::checkpoint() {
   next.sequence = superblock.sequence + 1;
   next.journal = journal.position();
   next.manifest = writing.manifest;
-  if (const Status written = write_superblock(metadata, next); !written) {
-    failed = written.error();
-    return written;
-  }
+  if (const Status written = write_superblock_durably(next); !written)
+    return fail_for_good(metadata, written.error());
   superblock = next;
   journal.released();
   adopt(*this, writing.planned);
   derive_used_blocks();
   count_checkpoint_need();
   return {};
+}
+
+Status SnapStore::Impl::write_superblock_durably(const Superblock& next) {
+  if (write_superblock(metadata, next)) return {};
+  const Status again = write_superblock(metadata, next);
+  if (again) ++repeated_writes;
+  return again;
 }
 
 void SnapStore::Impl::derive_used_blocks() {

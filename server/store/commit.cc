@@ -1,17 +1,24 @@
 // Committing: one journal record, durable together with the slots it names, then applied (S1, S2,
 // S10).
+#include <algorithm>
+
 #include "server/store/snap_store_impl.h"
 
 namespace ddsnap {
 
+bool any_failed(const std::vector<IoRequest>& requests) {
+  return std::ranges::any_of(requests, [](const IoRequest& request) { return !request.status; });
+}
+
 Status SnapStore::Impl::commit(Operation operation, unsigned spare_records) {
   std::vector<Operation> operations;
   operations.push_back(std::move(operation));
-  return commit(operations, {}, spare_records);
+  std::vector<IoRequest> no_slots;
+  return commit(operations, no_slots, spare_records);
 }
 
 Status SnapStore::Impl::commit(const std::vector<Operation>& operations,
-                               std::vector<IoRequest> slot_writes, unsigned spare_records) {
+                               std::vector<IoRequest>& slot_writes, unsigned spare_records) {
   if (failed) return std::unexpected(*failed);
   std::vector<std::byte> bytes;
   for (const Operation& operation : operations) encode_operation(operation, bytes);
@@ -20,14 +27,7 @@ Status SnapStore::Impl::commit(const std::vector<Operation>& operations,
     if (!journal.has_room(bytes.size(), spare_records))
       return fail(ErrorCode::kNoSpace, "the journal is too small for this commit");
   }
-  const IoRequest record = journal.plan(bytes);
-  if (is_split) {
-    if (!slot_writes.empty()) DD_TRY(write_durably(snapstore, slot_writes));
-    slot_writes.assign(1, record);
-  } else {
-    slot_writes.push_back(record);
-  }
-  DD_TRY(write_durably(metadata, slot_writes));
+  DD_TRY(write_record(journal.plan(bytes), slot_writes));
   journal.committed();
   Freed freed;
   for (const Operation& operation : operations) DD_CHECK(state.apply(operation, freed));
@@ -35,20 +35,58 @@ Status SnapStore::Impl::commit(const std::vector<Operation>& operations,
   return {};
 }
 
+Status SnapStore::Impl::write_record(const IoRequest& record, std::vector<IoRequest>& slot_writes) {
+  if (is_split) {
+    if (!slot_writes.empty()) DD_TRY(write_slots(slot_writes));
+    std::vector<IoRequest> only_record = {record};
+    return write_durably(metadata, only_record);
+  }
+  slot_writes.push_back(record);
+  const Status written = try_durably(metadata, slot_writes);
+  const Status recorded = slot_writes.back().status;
+  slot_writes.pop_back();
+  if (written) return {};
+  // A record that may be there and was not acknowledged names slots that are not: recovery judges
+  // it, and the next record takes its place (S2).
+  if (recorded && any_failed(slot_writes)) return written;
+  return fail_for_good(metadata, written.error());
+}
+
+// On a device of their own: where its flush fails, no slot can be trusted.
+Status SnapStore::Impl::write_slots(std::vector<IoRequest>& slot_writes) {
+  const Status written = try_durably(snapstore, slot_writes);
+  if (!written && !any_failed(slot_writes))
+    for (IoRequest& request : slot_writes) request.status = written;
+  return written;
+}
+
 // S10: a failed write or flush leaves unknown what is on the device, and a later good flush proves
-// nothing about it. The batch is written again whole at the same place; if that fails too, the
-// store steps down and says so to every later change.
-Status SnapStore::Impl::write_durably(BlockDevice& device, std::vector<IoRequest>& requests) {
+// nothing about it. The batch is written again whole at the same place.
+Status SnapStore::Impl::try_durably(BlockDevice& device, std::vector<IoRequest>& requests) {
   Status status;
   for (int attempt = 0; attempt < 2; ++attempt) {
     status = device.run(requests);
     if (status) status = device.flush();
-    if (status) return status;
+    if (!status) continue;
+    repeated_writes += static_cast<std::uint64_t>(attempt);
+    return {};
   }
-  failed = Error{.code = ErrorCode::kIo,
-                 .sys_errno = status.error().sys_errno,
-                 .text = device.name() + ": the snapstore failed and takes no more changes: " +
-                         status.error().text};
+  return status;
+}
+
+Status SnapStore::Impl::write_durably(BlockDevice& device, std::vector<IoRequest>& requests) {
+  const Status written = try_durably(device, requests);
+  if (written) return {};
+  return fail_for_good(device, written.error());
+}
+
+// The store steps down and says so to every later change.
+std::unexpected<Error> SnapStore::Impl::fail_for_good(const BlockDevice& device,
+                                                      const Error& error) {
+  failed = Error{
+      .code = ErrorCode::kIo,
+      .sys_errno = error.sys_errno,
+      .text = device.name() + ": the snapstore failed and takes no more changes: " + error.text};
   return std::unexpected(*failed);
 }
 
@@ -66,10 +104,14 @@ std::uint64_t SnapStore::Impl::blocks_for_checkpoint() const {
 
 // Twice what a checkpoint takes (old and new manifest stand side by side), and a margin for one
 // piece of a merge.
-bool SnapStore::Impl::is_metadata_short() const {
+std::uint64_t SnapStore::Impl::blocks_kept_free() const {
   const std::uint64_t margin =
       std::min<std::uint64_t>(blocks.unit_count() / 16, kMergeEntriesPerStep / kRunEntriesPerBlock);
-  return blocks.free_count() < 2 * blocks_for_checkpoint() + margin;
+  return 2 * blocks_for_checkpoint() + margin;
+}
+
+bool SnapStore::Impl::is_metadata_short() const {
+  return blocks.free_count() < blocks_kept_free();
 }
 
 void SnapStore::Impl::count_small_change(std::uint64_t map_bytes) {

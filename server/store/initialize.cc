@@ -22,7 +22,7 @@ Status initialize_store(const StoreDevices& devices, const StoreFormat& format,
                         RandomSource& random) {
   Superblock superblock;
   superblock.layout = DD_TRY(choose_layout(devices, format));
-  superblock.store = Uuid::make(random);
+  superblock.store = format.uuid.is_nil() ? Uuid::make(random) : format.uuid;
   superblock.sequence = 1;
   superblock.generation = 1;
   superblock.created_ns = format.created_ns;
@@ -43,12 +43,7 @@ Status initialize_store(const StoreDevices& devices, const StoreFormat& format,
   manifest.blocks.add_requests(superblock.layout, requests);
   DD_TRY(metadata.run(requests));
   DD_TRY(metadata.flush());
-  if (devices.metadata) {
-    Superblock data = superblock;
-    data.role = StoreRole::kData;
-    data.manifest = {};
-    DD_TRY(write_superblock(devices.snapstore, data));
-  }
+  if (devices.metadata) DD_TRY(write_superblock(devices.snapstore, data_superblock(superblock)));
   return write_superblock(metadata, superblock);
 }
 

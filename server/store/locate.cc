@@ -15,6 +15,7 @@ Result<Location> SnapStore::Impl::locate(const Boundary& snapshot, ChunkNr chunk
   const Table* table = state.live().find(snapshot.epoch, chunk);
   if (!table) return Location{};
   const Exception found = DD_TRY(find_in_table(*table, chunk, cache));
+  if (found.is_lost()) return Location{Location::Place::kDamaged, {}, {}};
   const auto place = found.is_zero() ? Location::Place::kZero : Location::Place::kSlot;
   return Location{place, found.slot, found.hash};
 }
@@ -51,8 +52,12 @@ Status SnapStore::locate(Epoch snapshot, ChunkRange range, std::vector<Location>
     return fail(ErrorCode::kNotFound, fmt::format("no live snapshot of epoch {}", snapshot.value));
   for (std::uint64_t chunk = range.first.value; chunk < range.end(); ++chunk) {
     Result<Location> location = impl_->locate(*boundary, {static_cast<std::uint32_t>(chunk)});
-    if (!location && location.error().code == ErrorCode::kDamaged)
-      location = Location{Location::Place::kDamaged, {}, {}};
+    if (!location) {
+      if (!impl_->complaint)
+        impl_->complaint = "metadata cannot be read: " + location.error().message();
+      if (location.error().code == ErrorCode::kDamaged)
+        location = Location{Location::Place::kDamaged, {}, {}};
+    }
     out.push_back(DD_TRY(std::move(location)));
   }
   return {};
@@ -71,6 +76,12 @@ Result<Roaring> SnapStore::changed(Epoch from, Epoch to) const {
   if (last) changed |= last->written_keys();
   for (auto at = state.boundaries.find(from.value); at != state.boundaries.end(); ++at) {
     if (to && at->first >= to.value) break;
+    if (at->second.is_map_incomplete)
+      return fail(
+          ErrorCode::kDamaged,
+          fmt::format("the origin was written unseen after {} and before the next one; what "
+                      "differs across that is not known, and only a full delta is right",
+                      at->second.tag));
     changed |= at->second.change_map();
   }
   const std::uint64_t last_bytes = last ? last->size_bytes : state.origin_bytes;

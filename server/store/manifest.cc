@@ -23,7 +23,12 @@ struct ManifestDisk {
   le32 reserved;
 };
 
-enum BoundaryFlags : std::uint32_t { kDroppingFlag = 1, kMapIsKeysFlag = 2, kHasPrivateFlag = 4 };
+enum BoundaryFlags : std::uint32_t {
+  kDroppingFlag = 1,
+  kMapIsKeysFlag = 2,
+  kHasPrivateFlag = 4,
+  kMapIncompleteFlag = 8
+};
 
 struct BoundaryDisk {
   le64 epoch;
@@ -84,7 +89,8 @@ void pack_boundary(const Boundary& host, const Planned& planned, std::vector<std
   pack_text(host.tag, disk.tag);
   disk.kind = static_cast<std::uint32_t>(host.kind);
   disk.flags = (host.is_dropping ? kDroppingFlag : 0u) | (host.map_is_keys ? kMapIsKeysFlag : 0u) |
-               (host.private_table ? kHasPrivateFlag : 0u);
+               (host.private_table ? kHasPrivateFlag : 0u) |
+               (host.is_map_incomplete ? kMapIncompleteFlag : 0u);
   disk.priority = static_cast<std::uint32_t>(host.priority);
   disk.use_count = host.use_count;
   disk.created_ns = host.created_ns;
@@ -138,6 +144,7 @@ Result<Boundary> take_boundary(Unpacker& from) {
   if (kind < 1 || kind > 3) return fail(ErrorCode::kDamaged, "the manifest has an unknown kind");
   host.kind = static_cast<BoundaryKind>(kind);
   host.is_dropping = (disk.flags.get() & kDroppingFlag) != 0;
+  host.is_map_incomplete = (disk.flags.get() & kMapIncompleteFlag) != 0;
   host.map_is_keys = (disk.flags.get() & kMapIsKeysFlag) != 0;
   host.priority = static_cast<std::int8_t>(disk.priority.get());
   host.use_count = disk.use_count.get();
@@ -187,6 +194,9 @@ std::vector<std::byte> encode_manifest(const State& state, const Planned& planne
   for (const auto& [epoch, boundary] : state.boundaries) pack_boundary(boundary, planned, out);
   for (const Attachment& attachment : state.attachments)
     encode_operation(AttachOp{attachment}, out);
+  encode_operation(SetSettingsOp{state.settings}, out);
+  encode_operation(StepDownOp{state.step_down}, out);
+  if (state.origin_digest) encode_operation(SealOriginOp{*state.origin_digest}, out);
   return out;
 }
 
@@ -228,7 +238,9 @@ std::uint64_t manifest_bytes_at_most(const State& state) {
         bytes += sizeof(CountDisk) + sizeof(RunDisk) * group.runs.size();
     return bytes;
   };
-  std::uint64_t bytes = sizeof(ManifestDisk) + state.attachments.size() * 256;
+  constexpr std::uint64_t kSettingsBytesAtMost = 256;
+  std::uint64_t bytes =
+      sizeof(ManifestDisk) + kSettingsBytesAtMost + state.attachments.size() * 256;
   for (const auto& [epoch, boundary] : state.boundaries)
     bytes += sizeof(BoundaryDisk) + (boundary.map_blob.extents.size() + 4) * sizeof(ExtentDisk) +
              table_bytes(boundary.table.get()) + table_bytes(boundary.private_table.get());

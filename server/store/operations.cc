@@ -23,6 +23,10 @@ enum class OpType : std::uint16_t {
   kAttach = 9,
   kDetach = 10,
   kResizeOrigin = 11,
+  kStepDown = 12,
+  kSetSettings = 13,
+  kLoseTrack = 14,
+  kSealOrigin = 15,
 };
 
 using Text64 = std::array<char, 64>;
@@ -64,6 +68,17 @@ struct AttachDisk {
   Bytes16 boot_id;
   le64 dm_device_or_pid;
   Text64 label;
+};
+
+struct StepDownDisk {
+  le32 rung;
+  le32 reserved;
+  std::array<char, kMaxStepDownTextBytes + 1> why;
+};
+struct SettingsDisk {
+  le32 on_failure;  // 0: the origin goes on, 1: it stops
+  le32 warn_percent[2];
+  le32 reserved;
 };
 
 struct Encoder {
@@ -130,6 +145,29 @@ struct Encoder {
     pack(le64(op.size_bytes), out);
     return OpType::kResizeOrigin;
   }
+  OpType operator()(const StepDownOp& op) const {
+    StepDownDisk disk{};
+    disk.rung = static_cast<std::uint32_t>(op.to.rung);
+    pack_text(op.to.why, disk.why);
+    pack(disk, out);
+    return OpType::kStepDown;
+  }
+  OpType operator()(const SetSettingsOp& op) const {
+    SettingsDisk disk{};
+    disk.on_failure = static_cast<std::uint32_t>(op.settings.on_failure);
+    for (std::size_t i = 0; i < op.settings.warn_percent.size(); ++i)
+      disk.warn_percent[i] = op.settings.warn_percent[i];
+    pack(disk, out);
+    return OpType::kSetSettings;
+  }
+  OpType operator()(const LoseTrackOp& op) const {
+    pack(le64(op.boundary.value), out);
+    return OpType::kLoseTrack;
+  }
+  OpType operator()(const SealOriginOp& op) const {
+    pack(le64(op.digest), out);
+    return OpType::kSealOrigin;
+  }
 
  private:
   OpType value_op(OpType type, Epoch epoch, std::uint32_t value) const {
@@ -185,6 +223,30 @@ Result<Operation> decode_remove(const EpochValueDisk& disk) {
   return RemoveOp{{disk.epoch.get()}, static_cast<SnapStore::Keep>(keep)};
 }
 
+Result<Operation> decode_step_down(Unpacker& body) {
+  const auto disk = DD_TRY(body.take<StepDownDisk>());
+  if (disk.rung.get() > static_cast<std::uint32_t>(Rung::kTrackingOnly))
+    return fail(ErrorCode::kDamaged, "a journal record steps down to an unknown rung");
+  StepDownOp op;
+  op.to.rung = static_cast<Rung>(disk.rung.get());
+  op.to.why = DD_TRY(unpack_text(disk.why));
+  return op;
+}
+
+Result<Operation> decode_settings(Unpacker& body) {
+  const auto disk = DD_TRY(body.take<SettingsDisk>());
+  SetSettingsOp op;
+  if (disk.on_failure.get() > static_cast<std::uint32_t>(OnStoreFailure::kOriginStops))
+    return fail(ErrorCode::kDamaged, "a journal record sets an unknown policy");
+  op.settings.on_failure = static_cast<OnStoreFailure>(disk.on_failure.get());
+  for (std::size_t i = 0; i < op.settings.warn_percent.size(); ++i) {
+    if (disk.warn_percent[i].get() > 100)
+      return fail(ErrorCode::kDamaged, "a journal record sets an impossible share");
+    op.settings.warn_percent[i] = static_cast<std::uint8_t>(disk.warn_percent[i].get());
+  }
+  return op;
+}
+
 Result<Operation> decode_body(OpType type, Unpacker& body) {
   switch (type) {
     case OpType::kCopiedOut: {
@@ -237,6 +299,18 @@ Result<Operation> decode_body(OpType type, Unpacker& body) {
         DD_TRY(body.take<le64>())
         .get()
       };
+    case OpType::kStepDown:
+      return decode_step_down(body);
+    case OpType::kSetSettings:
+      return decode_settings(body);
+    case OpType::kLoseTrack: {
+      const auto boundary = DD_TRY(body.take<le64>());
+      return LoseTrackOp{{boundary.get()}};
+    }
+    case OpType::kSealOrigin: {
+      const auto digest = DD_TRY(body.take<le64>());
+      return SealOriginOp{digest.get()};
+    }
   }
   return fail(ErrorCode::kDamaged,
               fmt::format("unknown journal operation {}", static_cast<unsigned>(type)));

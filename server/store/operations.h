@@ -65,10 +65,28 @@ struct DetachOp {
 struct ResizeOriginOp {
   std::uint64_t size_bytes = 0;
 };
+// To a lower rung; from "tracking only" on all snapshots are given up. Also back up, when an
+// administrator says so (S10).
+struct StepDownOp {
+  StepDown to;
+};
+struct SetSettingsOp {
+  StoreSettings settings;
+};
+// The boundary's change map lacks what was written unseen (S10, T11).
+struct LoseTrackOp {
+  Epoch boundary;
+};
+// What samples of the origin hashed to when its last target had detached (T11). Attaching an origin
+// target forgets it.
+struct SealOriginOp {
+  std::uint64_t digest = 0;
+};
 
 using Operation =
     std::variant<CopiedOutOp, ChangedOp, PrivateOp, CreateOp, RemoveOp, MarkDroppingOp,
-                 SetPriorityOp, SetUseCountOp, AttachOp, DetachOp, ResizeOriginOp>;
+                 SetPriorityOp, SetUseCountOp, AttachOp, DetachOp, ResizeOriginOp, StepDownOp,
+                 SetSettingsOp, LoseTrackOp, SealOriginOp>;
 
 void encode_operation(const Operation& operation, std::vector<std::byte>& out);
 Result<std::vector<Operation>> decode_operations(std::span<const std::byte> bytes);

@@ -25,7 +25,7 @@ struct Freed {
   std::vector<Reclaim> reclaims;  // to be looked up in runs
 
   void add(const Exception& exception) {
-    if (!exception.is_zero()) slots.push_back(exception.slot);
+    if (exception.has_slot()) slots.push_back(exception.slot);
   }
 };
 

@@ -18,7 +18,7 @@ std::size_t choose_spill_entries(const Layout& layout, std::size_t wanted) {
 
 // Metadata and data device must be of one store, and of one opening of it: a copy of either
 // restored by itself is refused.
-Status check_data_device(BlockDevice& snapstore, const Superblock& metadata) {
+Status check_data_device(BlockDevice& snapstore, Superblock& metadata) {
   const Superblock data = DD_TRY(read_superblock(snapstore, StoreRole::kData))
   .superblock;
   if (data.store != metadata.store)
@@ -29,7 +29,22 @@ Status check_data_device(BlockDevice& snapstore, const Superblock& metadata) {
                 fmt::format("{}: snapstore and metadata device are of different times (openings {} "
                             "and {})",
                             snapstore.name(), data.generation, metadata.generation));
+  if (metadata.closed < data.closed) {  // the metadata device could not be marked
+    metadata.closed = data.closed;
+    metadata.closed_why = data.closed_why;
+  }
   return {};
+}
+
+std::unexpected<Error> closed(const BlockDevice& metadata, const Superblock& superblock) {
+  const bool went_on = superblock.closed == ClosedMark::kOriginWentOn;
+  return fail(
+      ErrorCode::kFailed,
+      fmt::format("{}: the snapstore has failed ({}){}; 'ddsnap server --resume' takes it "
+                  "back, '--without-store' opens the origin without it",
+                  metadata.name(), superblock.closed_why,
+                  went_on ? ", and the origin was written without it: its snapshots are lost"
+                          : ", and its snapshots were kept"));
 }
 
 }  // namespace
@@ -68,14 +83,17 @@ Result<std::unique_ptr<SnapStore>> SnapStore::open(const StoreDevices& devices,
     return with_context(metadata.name(), sane.error());
   if (devices.metadata) DD_TRY(check_data_device(devices.snapstore, read.superblock));
   auto impl = std::make_unique<Impl>(devices, options, random, read.superblock);
+  if (options.was_closed) impl->superblock.closed = ClosedMark::kOriginWentOn;
+  if (impl->superblock.closed != ClosedMark::kNone && !options.must_resume)
+    return closed(metadata, impl->superblock);
   if (read.finding) impl->findings.push_back(*read.finding);
   impl->stale_superblock_copy = read.stale_copy;
-  if (const Status recovered = impl->recover(); !recovered)
+  if (const Status recovered = impl->recover(options); !recovered)
     return with_context(metadata.name(), recovered.error());
   return std::unique_ptr<SnapStore>(new SnapStore(std::move(impl)));
 }
 
-Status SnapStore::Impl::recover() {
+Status SnapStore::Impl::recover(const Options& options) {
   DD_TRY(load_manifest());
   const std::optional<CopiedOutOp> judged = DD_TRY(replay_journal());
   DD_TRY(derive_used_slots());
@@ -90,13 +108,13 @@ Status SnapStore::Impl::recover() {
     DD_TRY(write_superblock_copy(metadata, superblock, *stale_superblock_copy));
   journal.start_new_chain(random);
   ++superblock.generation;
-  if (is_split) {
-    Superblock data = superblock;
-    data.role = StoreRole::kData;
-    data.manifest = {};
-    DD_TRY(write_superblock(snapstore, data));
-  }
+  // A mark goes with the checkpoint that draws its consequences, and on the data device only
+  // after that.
+  if (is_split) DD_TRY(write_superblock(snapstore, data_superblock(superblock)));
+  const bool had_mark = superblock.closed != ClosedMark::kNone;
+  if (options.must_resume) resume();
   DD_TRY(checkpoint());
+  if (is_split && had_mark) DD_TRY(write_superblock(snapstore, data_superblock(superblock)));
   for (const SlotNr slot : old_slots) slots.mark_free(slot.value);
   return note_origin_size();
 }
@@ -132,9 +150,7 @@ Status SnapStore::Impl::load_table(Table& table) {
       if (end_block >= layout().table_blocks)
         return fail(ErrorCode::kDamaged, "a run is said to lie outside the table region");
       DD_TRY(index_run(run, metadata, layout(), facts.uuid, [&](const ChunkException& entry) {
-        // The first group that has a chunk wins, for its zero flag too.
-        if (table.keys.addChecked(entry.chunk.value) && entry.exception.is_zero())
-          table.zeros.add(entry.chunk.value);
+        table.note_key(entry);  // the first group that has a chunk wins
         return Status{};
       }));
     }
@@ -170,7 +186,7 @@ Status SnapStore::Impl::judge(const CopiedOutOp& last) {
     return fail(ErrorCode::kDamaged, "a journal record removes what it copies out for");
   AlignedBuffer buffer(facts.geometry.chunk_bytes());
   for (const auto& [chunk, exception] : last.exceptions) {
-    if (exception.is_zero()) continue;  // the record itself holds all there is
+    if (!exception.has_slot()) continue;  // the record itself holds all there is
     if (exception.slot.value >= layout().slot_count)
       return fail(ErrorCode::kDamaged, "a journal record names a slot beyond the snapstore");
     if (read_slot(exception, buffer.span())) continue;
@@ -205,7 +221,7 @@ Result<std::vector<SlotNr>> SnapStore::Impl::copy_kept(const CopiedOutOp& last) 
   Table& table = *state.find(last.table)->table;
   for (const auto& [chunk, exception] : last.exceptions) {
     const auto kept = table.recent.find(chunk.value);
-    if (exception.is_zero() || kept == table.recent.end()) continue;
+    if (!exception.has_slot() || kept == table.recent.end()) continue;
     if (!read_slot(exception, buffer.span())) continue;  // found damaged, and said so
     const auto slot = slots.allocate();
     if (!slot) break;  // a full store keeps what it has
@@ -227,7 +243,7 @@ Status SnapStore::Impl::derive_used_slots() {
 
 Status SnapStore::Impl::derive_used_slots(const Table& table) {
   const auto mark = [&](const Exception& exception) -> Status {
-    if (exception.is_zero()) return {};
+    if (!exception.has_slot()) return {};
     if (exception.slot.value >= layout().slot_count || !slots.mark_used(exception.slot.value))
       return fail(ErrorCode::kDamaged,
                   fmt::format("slot {} is named twice or does not exist", exception.slot.value));

@@ -26,9 +26,11 @@ StoreUsage SnapStore::usage() const {
                    .metadata_bytes_used = impl_->blocks.used_count() * kMetadataBlockBytes,
                    .journal_bytes_used = impl_->journal.used_bytes(),
                    .first_writes = impl_->first_writes,
-                   .batches = impl_->batches};
+                   .batches = impl_->batches,
+                   .repeated_writes = impl_->repeated_writes};
   for (const auto& [epoch, boundary] : impl_->state.boundaries) {
     if (boundary.table) usage.exceptions += boundary.table->keys.cardinality();
+    if (boundary.table) usage.lost_chunks += boundary.table->lost.cardinality();
     if (boundary.private_table) usage.exceptions += boundary.private_table->keys.cardinality();
   }
   return usage;
@@ -180,6 +182,15 @@ Result<std::vector<SlotNr>> SnapStore::prepare_snapshot_writes(Epoch snapshot,
 std::uint64_t SnapStore::slots_freed_by_removing(Epoch epoch) const {
   const Boundary* boundary = impl_->state.find(epoch);
   return boundary ? impl_->state.slots_freed_by_removing(*boundary) : 0;
+}
+
+StoreRoom SnapStore::room() const {
+  const std::uint64_t kept = impl_->blocks_kept_free();
+  const std::uint64_t free = impl_->blocks.free_count();
+  return {.slots_free = impl_->slots.free_count(),
+          .slots_total = impl_->facts.slots_total,
+          .metadata_blocks_free = free - std::min(free, kept),
+          .metadata_blocks_total = impl_->blocks.unit_count()};
 }
 
 bool SnapStore::is_metadata_short() const {

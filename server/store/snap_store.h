@@ -31,6 +31,7 @@
 #include "ddsnap/base/units.h"
 #include "ddsnap/base/uuid.h"
 #include "ddsnap/io/block_device.h"
+#include "server/store/ladder.h"
 
 namespace ddsnap {
 
@@ -43,6 +44,7 @@ struct StoreDevices {
 struct StoreFormat {
   unsigned chunk_shift = kDefaultChunkShift;
   std::uint64_t journal_bytes = 0;  // 0: chosen by the size of the snapstore
+  Uuid uuid;                        // nil: a new one
   std::uint64_t created_ns = 0;
 };
 
@@ -50,6 +52,9 @@ struct StoreFormat {
 // origin's (T8).
 Status initialize_store(const StoreDevices& devices, const StoreFormat& format,
                         RandomSource& random);
+// Marks a store that cannot be opened as closed, the origin to go on without it (S10): a success
+// means that no later open() overlooks it.
+Status close_unopened_store(const StoreDevices& devices, const std::string& why);
 // Whether the devices carry a store already (any version): what `initialize` must not overwrite
 // unasked.
 Result<bool> is_store(const StoreDevices& devices);
@@ -69,8 +74,17 @@ struct StoreUsage {
   std::uint64_t metadata_bytes_used = 0;
   std::uint64_t journal_bytes_used = 0;
   std::uint64_t exceptions = 0;
-  std::uint64_t first_writes = 0;  // chunks, since open
-  std::uint64_t batches = 0;       // since open
+  std::uint64_t first_writes = 0;     // chunks, since open
+  std::uint64_t batches = 0;          // since open
+  std::uint64_t lost_chunks = 0;      // whose old content the origin could not be read for
+  std::uint64_t repeated_writes = 0;  // failed once and succeeded when repeated, since open
+};
+
+struct StoreRoom {
+  std::uint64_t slots_free = 0;
+  std::uint64_t slots_total = 0;
+  std::uint64_t metadata_blocks_free = 0;  // less what is kept for making room (S9)
+  std::uint64_t metadata_blocks_total = 0;
 };
 
 enum class BoundaryKind : std::uint8_t { kLive = 1, kBookmark = 2, kDropped = 3 };
@@ -87,6 +101,7 @@ struct BoundaryFacts {
   std::uint64_t size_bytes = 0;
   std::uint64_t changed_chunks = 0;
   std::uint64_t exception_chunks = 0;
+  std::uint64_t lost_chunks = 0;  // among those: the origin could not be read
   std::uint64_t private_chunks = 0;
 };
 
@@ -115,6 +130,7 @@ struct WriteAsk {
   enum class Outcome : std::uint8_t { kPending, kGranted, kNoSpace, kOriginUnreadable };
   ChunkNr chunk;
   Outcome outcome = Outcome::kPending;
+  bool is_content_lost = false;  // granted, but its old content could not be read
 };
 
 struct Location {
@@ -131,10 +147,15 @@ class SnapStore {
     // Tests make these small to reach spills and merges early; 0 means "chosen by the size of the
     // store".
     std::size_t spill_entries = 0;
+    // The administrator's order to go back to "works" (S10). A closed store is opened only so.
+    bool must_resume = false;
+    // The store was closed, and the mark is not in it but with the caller.
+    bool was_closed = false;
   };
 
   // Recovers to the last durable state, then makes it the new starting point (a checkpoint).
-  // kNotInitialized, kVersion, kDamaged, kUsage (origin smaller than the store knows it).
+  // kNotInitialized, kVersion, kDamaged, kUsage (origin smaller than the store knows it), kFailed
+  // (closed).
   static Result<std::unique_ptr<SnapStore>> open(const StoreDevices& devices,
                                                  const Options& options, RandomSource& random);
   ~SnapStore();
@@ -147,6 +168,28 @@ class SnapStore {
   // Set after a write or flush failed twice (S10): from then on every changing call returns this
   // error.
   const std::optional<Error>& failed() const;
+
+  // ---- the ladder (S10) ----
+  const StepDown& step_down() const;
+  // Set after a batch found no place for its slots although its record could be written: time for
+  // "tracking only".
+  const std::optional<Error>& slots_failed() const;
+  // Why the store should make no new snapshots, where it says so by itself.
+  const std::optional<std::string>& complaint() const;
+  // Durable. Requires: a lower rung than now, not kClosed.
+  Status step_down_to(Rung rung, const std::string& why);
+  // Marks a failed store in its superblock; a success means that no open() overlooks it. The
+  // snapshots are given up where the origin goes on.
+  Status close_for_good(const std::string& why);
+  const StoreSettings& settings() const;
+  Status set_settings(const StoreSettings& settings);
+  // The newest boundary's change map lacks something: lists across it are refused from now on.
+  Status lose_track();
+  bool is_track_lost() const;
+
+  // ---- the origin behind our back (T11) ----
+  const std::optional<std::uint64_t>& origin_digest() const;
+  Status seal_origin(std::uint64_t digest);
 
   // ---- boundaries, oldest first ----
   std::size_t boundary_count() const;
@@ -180,7 +223,9 @@ class SnapStore {
   // change map.
   bool is_granted(ChunkNr chunk) const;
   // One batch: copies out what needs it, journals, flushes once, and says for each chunk how it
-  // went. At most max_batch_chunks(). An error means that none is granted.
+  // went. At most max_batch_chunks(). An error means that none is granted. What the origin cannot
+  // be read for is granted and marked as lost, as long as the origin answers elsewhere and the
+  // settings let it go on.
   Status prepare_writes(std::span<WriteAsk> asks);
   std::uint32_t max_batch_chunks() const;
   // Gives each chunk of a live snapshot a private slot holding its present content. All or none.
@@ -193,10 +238,11 @@ class SnapStore {
   // instant of the answer (T5).
   Status locate(Epoch snapshot, ChunkRange range, std::vector<Location>& out);
   // Which chunks differ between two boundaries (to: 0 means now), by the maps alone (section 3,
-  // D6).
+  // D6). kDamaged where a map in between is incomplete (lose_track).
   Result<Roaring> changed(Epoch from, Epoch to) const;
 
   // ---- room ----
+  StoreRoom room() const;
   // How many slots remove(epoch, ...) would free: an AND of two bitmaps.
   std::uint64_t slots_freed_by_removing(Epoch epoch) const;
   // Metadata (not slots) is what is short: then the oldest bookmarks go first (S9).

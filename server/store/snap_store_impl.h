@@ -28,6 +28,10 @@ inline constexpr unsigned kSpareRecords = 8;
 inline constexpr std::size_t kMaxGroups = 8;  // of a table before it is merged
 inline constexpr std::uint32_t kMergeEntriesPerStep = 1u << 17;
 inline constexpr std::uint32_t kReclaimChunksPerStep = 4096;
+inline constexpr unsigned kMaxSlotRounds = 4;  // of a batch whose slots cannot be written
+
+bool any_failed(const std::vector<IoRequest>& requests);
+StepDown make_step_down(Rung rung, const std::string& why);
 
 struct SnapStore::Impl {
   Impl(const StoreDevices& devices, const Options& options, RandomSource& random,
@@ -56,6 +60,10 @@ struct SnapStore::Impl {
 
   std::vector<std::string> findings;
   std::optional<Error> failed;
+  std::optional<Error> slots_failed;
+  std::optional<std::string> complaint;
+  std::optional<std::string> slot_complaint;  // goes into the next record that copies out
+  std::uint64_t repeated_writes = 0;
   std::uint64_t first_writes = 0;
   std::uint64_t batches = 0;
   // What the next checkpoint writes besides recent entries and the newest change map; by the last
@@ -78,15 +86,23 @@ struct SnapStore::Impl {
   // ---- commit.cc ----
   // One record, durable with the slot writes before it is applied. `spare_records` must still fit
   // behind it.
-  Status commit(const std::vector<Operation>& operations, std::vector<IoRequest> slot_writes,
+  // An error without failed(), and with a failed request among `slot_writes`: only those are at
+  // fault, and nothing happened.
+  Status commit(const std::vector<Operation>& operations, std::vector<IoRequest>& slot_writes,
                 unsigned spare_records);
   Status commit(Operation operation, unsigned spare_records = kSpareRecords);
-  // Runs and flushes; once more if that fails; then the store has failed (S10).
+  Status write_record(const IoRequest& record, std::vector<IoRequest>& slot_writes);
+  Status write_slots(std::vector<IoRequest>& slot_writes);
+  // Runs and flushes; the whole once more if that fails (S10). The requests carry how they went.
+  Status try_durably(BlockDevice& device, std::vector<IoRequest>& requests);
+  // The same; after the second failure the store has failed.
   Status write_durably(BlockDevice& device, std::vector<IoRequest>& requests);
+  std::unexpected<Error> fail_for_good(const BlockDevice& device, const Error& error);
   void take(Freed freed);
   // Whether the next checkpoint could want for room (S9).
   bool is_metadata_short() const;
   std::uint64_t blocks_for_checkpoint() const;
+  std::uint64_t blocks_kept_free() const;
   void count_checkpoint_need();
   // After one boundary came or went: a bound without counting all; the next checkpoint counts
   // exactly.
@@ -108,11 +124,15 @@ struct SnapStore::Impl {
 
   // ---- checkpoint.cc ----
   Status checkpoint();
+  // Both copies; the whole once more if that fails.
+  Status write_superblock_durably(const Superblock& next);
   // After a durable checkpoint: exactly what the manifest names, and what reclaims still read.
   void derive_used_blocks();
 
   // ---- recovery.cc ----
-  Status recover();
+  Status recover(const Options& options);
+  // The administrator's order after a fall (S10).
+  void resume();
   Status load_manifest();
   Status load_table(Table& table);
   Result<std::optional<CopiedOutOp>> replay_journal();

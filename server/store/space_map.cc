@@ -78,6 +78,13 @@ std::optional<std::uint32_t> SpaceMap::allocate() {
   return static_cast<std::uint32_t>(unit);
 }
 
+void SpaceMap::retire_rest() {
+  for (std::uint64_t unit = next_free(cursor_, unit_count_); unit < unit_count_;
+       unit = next_free(unit, unit_count_))
+    mark_used(static_cast<std::uint32_t>(unit));
+  cursor_ = 0;
+}
+
 std::optional<SpaceMap::Stretch> SpaceMap::allocate_stretch(std::uint32_t want) {
   if (used_count_ == unit_count_ || want == 0) return std::nullopt;
   Stretch best;

@@ -38,6 +38,8 @@ class SpaceMap {
   // `want` free neighbours if there are any, else the longest stretch found; marked used. None when
   // all is used.
   std::optional<Stretch> allocate_stretch(std::uint32_t want);
+  // Everything free from the cursor to the end counts as used from now on.
+  void retire_rest();
   // Allocation goes on where it stood in `before`.
   void continue_after(const SpaceMap& before) { cursor_ = before.cursor_; }
 

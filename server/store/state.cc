@@ -38,6 +38,7 @@ BoundaryFacts Boundary::facts() const {
           .size_bytes = size_bytes,
           .changed_chunks = change_map().cardinality(),
           .exception_chunks = table ? table->keys.cardinality() : 0,
+          .lost_chunks = table ? table->lost.cardinality() : 0,
           .private_chunks = private_table ? private_table->keys.cardinality() : 0};
 }
 
@@ -92,7 +93,7 @@ std::uint64_t State::slots_freed_by_removing(const Boundary& boundary) const {
   const Boundary* older = find(live_.before(boundary.epoch));
   if (!older) return table.slot_count() + written;
   const Roaring dead = table.keys & older->table->keys;
-  return dead.cardinality() - dead.and_cardinality(table.zeros) + written;
+  return dead.cardinality() - dead.and_cardinality(table.slotless) + written;
 }
 
 Status State::apply(const Operation& operation, Freed& freed) {
@@ -130,7 +131,8 @@ Status State::apply_one(const PrivateOp& op, Freed&) {
   Boundary* snapshot = DD_TRY(find_live(op.snapshot));
   if (!snapshot->private_table) snapshot->private_table = std::make_unique<Table>();
   for (const ChunkException& entry : op.exceptions) {
-    if (snapshot->private_table->has(entry.chunk)) return does_not_fit(op.snapshot);
+    if (!entry.exception.has_slot() || snapshot->private_table->has(entry.chunk))
+      return does_not_fit(op.snapshot);
     snapshot->private_table->insert(entry);
   }
   recent_entries_ += op.exceptions.size();
@@ -185,6 +187,7 @@ Status State::apply_one(const AttachOp& op, Freed&) {
   if (op.attachment.id < next_attachment_id || op.attachment.id == UINT32_MAX)
     return fail(ErrorCode::kDamaged, "a journal record attaches a target twice");
   attachments.push_back(op.attachment);
+  if (op.attachment.is_origin) origin_digest.reset();
   next_attachment_id = op.attachment.id + 1;
   return {};
 }
@@ -199,6 +202,38 @@ Status State::apply_one(const DetachOp& op, Freed&) {
 Status State::apply_one(const ResizeOriginOp& op, Freed&) {
   origin_bytes = op.size_bytes;
   return {};
+}
+
+Status State::apply_one(const StepDownOp& op, Freed&) {
+  step_down = op.to;
+  if (op.to.rung >= Rung::kTrackingOnly) give_up_all();
+  return {};
+}
+
+Status State::apply_one(const SetSettingsOp& op, Freed&) {
+  settings = op.settings;
+  return {};
+}
+
+Status State::apply_one(const LoseTrackOp& op, Freed&) {
+  Boundary* boundary = find(op.boundary);
+  if (!boundary) return does_not_fit(op.boundary);
+  boundary->is_map_incomplete = true;
+  return {};
+}
+
+Status State::apply_one(const SealOriginOp& op, Freed&) {
+  origin_digest = op.digest;
+  return {};
+}
+
+// From now on chunks change without being copied, so each change map goes its own way.
+void State::give_up_all() {
+  for (auto& [epoch, boundary] : boundaries) {
+    if (!boundary.is_live()) continue;
+    boundary.own_map();
+    boundary.is_dropping = true;
+  }
 }
 
 // DESIGN section 3, delete(s) and bookmark(s): fold the table into the one before it, then join or
@@ -237,6 +272,8 @@ Status State::apply_one(const RemoveOp& op, Freed& freed) {
         op.keep == SnapStore::Keep::kBookmark ? BoundaryKind::kBookmark : BoundaryKind::kDropped;
     removed->is_map_dirty = true;
   } else {
+    if (removed->is_map_incomplete && removed != &boundaries.begin()->second)
+      std::prev(boundaries.find(op.epoch.value))->second.is_map_incomplete = true;
     epoch_of_tag_.erase(removed->tag);
     boundaries.erase(op.epoch.value);
   }
@@ -265,7 +302,8 @@ void State::fold_table(Boundary& from, Boundary& into, Freed& freed) {
     }
   }
   if (!dead.isEmpty()) freed.reclaims.push_back({young.groups, std::move(dead)});
-  old.zeros |= young.zeros - old.keys;
+  old.slotless |= young.slotless - old.keys;
+  old.lost |= young.lost - old.keys;
   old.keys |= young.keys;
   live_.note_keys(into.epoch, young.keys);
   for (RunGroup& group : young.groups) old.groups.push_back(std::move(group));

@@ -43,6 +43,7 @@ struct Boundary {
                          // *from* it
   BlobRef map_blob;      // where map and private_keys were last written
   bool is_map_dirty = false;
+  bool is_map_incomplete = false;  // something was written that it does not have (S10, T11)
 
   bool is_live() const { return kind == BoundaryKind::kLive; }
   const Roaring& change_map() const { return map_is_keys ? table->keys : map; }
@@ -60,6 +61,9 @@ class State {
   Epoch last_created;
   std::uint32_t next_attachment_id = 1;
   std::uint64_t origin_bytes = 0;
+  StepDown step_down;
+  StoreSettings settings;
+  std::optional<std::uint64_t> origin_digest;  // of the origin as its last target left it (T11)
 
   Status apply(const Operation& operation, Freed& freed);
 
@@ -77,6 +81,8 @@ class State {
 
   // Recovery's judgement: the copy-out was never granted, so it never was.
   void forget_copy_out(Epoch table, Epoch boundary, ChunkNr chunk);
+  // All live snapshots, as if a target still read each of them (T6).
+  void give_up_all();
   // After the boundaries were filled from a manifest.
   void rebuild_derived();
   // A checkpoint put every recent entry into runs.
@@ -94,6 +100,10 @@ class State {
   Status apply_one(const AttachOp& op, Freed& freed);
   Status apply_one(const DetachOp& op, Freed& freed);
   Status apply_one(const ResizeOriginOp& op, Freed& freed);
+  Status apply_one(const StepDownOp& op, Freed& freed);
+  Status apply_one(const SetSettingsOp& op, Freed& freed);
+  Status apply_one(const LoseTrackOp& op, Freed& freed);
+  Status apply_one(const SealOriginOp& op, Freed& freed);
 
   Result<Boundary*> find_live(Epoch epoch);
   // The parts of removing a live snapshot's data.

@@ -6,6 +6,7 @@
 
 #include "ddsnap/base/aligned_buffer.h"
 #include "ddsnap/base/hash.h"
+#include "server/store/pack.h"
 
 namespace ddsnap {
 
@@ -41,8 +42,9 @@ struct SuperblockDisk {
   le64 manifest_owner;
   le64 manifest_bytes;
   le32 manifest_extent_count;
-  le32 reserved;
+  le32 closed;
   ExtentDisk manifest_extents[kMaxBlobExtents];
+  std::array<char, kMaxStepDownTextBytes + 1> closed_why;
 };
 constexpr std::size_t kChecksumOffset = kSuperblockBytes - sizeof(le64);
 static_assert(sizeof(SuperblockDisk) <= kChecksumOffset);
@@ -76,6 +78,8 @@ void encode(const Superblock& host, std::span<std::byte> block) {
   DD_CHECK(host.manifest.extents.size() <= kMaxBlobExtents);
   for (std::size_t i = 0; i < host.manifest.extents.size(); ++i)
     disk.manifest_extents[i] = {host.manifest.extents[i].first, host.manifest.extents[i].count};
+  disk.closed = static_cast<std::uint32_t>(host.closed);
+  pack_text(host.closed_why, disk.closed_why);
   std::memset(block.data(), 0, block.size());
   std::memcpy(block.data(), &disk, sizeof disk);
   const le64 checksum = superblock_checksum(block, host.store);
@@ -97,6 +101,8 @@ Result<Superblock> decode(std::span<const std::byte> block) {
   const std::uint32_t extent_count = disk.manifest_extent_count.get();
   if (checksum.get() != superblock_checksum(block, host.store) || extent_count > kMaxBlobExtents)
     return fail(ErrorCode::kDamaged, "the superblock is damaged");
+  if (disk.closed.get() > static_cast<std::uint32_t>(ClosedMark::kOriginWentOn))
+    return fail(ErrorCode::kDamaged, "the superblock carries an unknown mark");
   if (disk.role.get() != static_cast<std::uint32_t>(StoreRole::kMetadata) &&
       disk.role.get() != static_cast<std::uint32_t>(StoreRole::kData))
     return fail(ErrorCode::kDamaged, "the superblock has an unknown role");
@@ -115,6 +121,8 @@ Result<Superblock> decode(std::span<const std::byte> block) {
                   disk.journal_last_checksum.get()};
   host.manifest.owner = disk.manifest_owner.get();
   host.manifest.size_bytes = disk.manifest_bytes.get();
+  host.closed = static_cast<ClosedMark>(disk.closed.get());
+  host.closed_why = DD_TRY(unpack_text(disk.closed_why));
   for (std::uint32_t i = 0; i < extent_count; ++i)
     host.manifest.extents.push_back(
         {disk.manifest_extents[i].first.get(), disk.manifest_extents[i].count.get()});
@@ -170,6 +178,19 @@ Status write_superblock_copy(BlockDevice& device, const Superblock& superblock, 
 Status write_superblock(BlockDevice& device, const Superblock& superblock) {
   for (const int copy : {0, 1}) DD_TRY(write_superblock_copy(device, superblock, copy));
   return {};
+}
+
+Status write_any_superblock_copy(BlockDevice& device, const Superblock& superblock) {
+  const Status first = write_superblock_copy(device, superblock, 0);
+  const Status second = write_superblock_copy(device, superblock, 1);
+  return first ? first : second;
+}
+
+Superblock data_superblock(const Superblock& metadata) {
+  Superblock data = metadata;
+  data.role = StoreRole::kData;
+  data.manifest = {};
+  return data;
 }
 
 Result<bool> has_superblock_magic(BlockDevice& device) {

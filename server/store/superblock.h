@@ -14,11 +14,15 @@
 #include "ddsnap/base/uuid.h"
 #include "server/store/blob.h"
 #include "server/store/journal.h"
+#include "server/store/ladder.h"
 #include "server/store/layout.h"
 
 namespace ddsnap {
 
-inline constexpr std::uint32_t kStoreVersion = 1;
+inline constexpr std::uint32_t kStoreVersion = 2;
+
+// The store has failed and takes no changes before an administrator says so (S10).
+enum class ClosedMark : std::uint32_t { kNone = 0, kOriginStopped = 1, kOriginWentOn = 2 };
 
 enum class StoreRole : std::uint32_t { kMetadata = 1, kData = 2 };
 
@@ -32,6 +36,8 @@ struct Superblock {
   Layout layout;
   JournalPosition journal;  // of the last record that the manifest includes
   BlobRef manifest;
+  ClosedMark closed = ClosedMark::kNone;
+  std::string closed_why;  // at most kMaxStepDownTextBytes
 };
 
 struct SuperblockRead {
@@ -46,6 +52,10 @@ Result<Superblock> read_superblock_copy(BlockDevice& device, int copy);
 // Writes and flushes copy 0, then copy 1. Requires: both copies are the predecessor; else the write
 // of copy 0 could leave one whose manifest is gone as the only good one.
 Status write_superblock(BlockDevice& device, const Superblock& superblock);
+// Writes and flushes both; a success means that at least one copy is durable.
+Status write_any_superblock_copy(BlockDevice& device, const Superblock& superblock);
+// As a snapstore carries it whose metadata is elsewhere.
+Superblock data_superblock(const Superblock& metadata);
 Status write_superblock_copy(BlockDevice& device, const Superblock& superblock, int copy);
 // Whether either copy's place carries the magic, of whatever version.
 Result<bool> has_superblock_magic(BlockDevice& device);

@@ -12,16 +12,22 @@ std::uint64_t RunGroup::entry_count() const {
   return count;
 }
 
+void Table::note_key(const ChunkException& entry) {
+  if (!keys.addChecked(entry.chunk.value)) return;
+  if (!entry.exception.has_slot()) slotless.add(entry.chunk.value);
+  if (entry.exception.is_lost()) lost.add(entry.chunk.value);
+}
+
 void Table::insert(const ChunkException& entry) {
   recent.emplace(entry.chunk.value, entry.exception);
-  keys.add(entry.chunk.value);
-  if (entry.exception.is_zero()) zeros.add(entry.chunk.value);
+  note_key(entry);
 }
 
 void Table::forget_recent(ChunkNr chunk) {
   DD_CHECK(recent.erase(chunk.value) == 1);
   keys.remove(chunk.value);
-  zeros.remove(chunk.value);
+  slotless.remove(chunk.value);
+  lost.remove(chunk.value);
 }
 
 std::vector<ChunkException> Table::sorted_recent() const {

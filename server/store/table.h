@@ -27,19 +27,22 @@ struct RunGroup {
 };
 
 struct Table {
-  Roaring keys;   // every chunk that has an exception here
-  Roaring zeros;  // those among them that are zero and take no slot
+  Roaring keys;      // every chunk that has an exception here
+  Roaring slotless;  // those among them that take no slot: zero, or lost
+  Roaring lost;      // those among them whose content could not be saved
   std::unordered_map<std::uint32_t, Exception> recent;
   std::vector<RunGroup> groups;
 
   bool has(ChunkNr chunk) const { return keys.contains(chunk.value); }
   bool is_empty() const { return keys.isEmpty(); }
+  // To the bitmaps alone: the entry itself is in a run.
+  void note_key(const ChunkException& entry);
   // Requires: the table does not have the chunk.
   void insert(const ChunkException& entry);
   // Takes back an insert that is still recent (recovery's judgement of the last record).
   void forget_recent(ChunkNr chunk);
   // How many slots its exceptions hold.
-  std::uint64_t slot_count() const { return keys.cardinality() - zeros.cardinality(); }
+  std::uint64_t slot_count() const { return keys.cardinality() - slotless.cardinality(); }
   std::vector<ChunkException> sorted_recent() const;
 };
 

@@ -69,9 +69,15 @@ Status SimServer::open() {
   if (is_split)
     metadata_ =
         std::make_unique<SimPort>(all, host_.world->device(2), SimRole::kMetadata, layout, true);
-  store_ = DD_TRY(SnapStore::open(
-      {*snapstore_, *origin_, metadata_.get()},
-      {.cache_bytes = 64u << 10, .spill_entries = host_.shape.spill_entries}, host_.random));
+  store_ = DD_TRY(SnapStore::open({*snapstore_, *origin_, metadata_.get()},
+                                  {.cache_bytes = 64u << 10,
+                                   .spill_entries = host_.shape.spill_entries,
+                                   .must_resume = true},  // the administrator is never far
+                                  host_.random));
+  // A fault costs writes here, never a snapshot: those are what is compared.
+  StoreSettings settings = store_->settings();
+  settings.on_failure = OnStoreFailure::kOriginStops;
+  DD_TRY(store_->set_settings(settings));
   process_.is_recovering = false;
   return {};
 }
@@ -92,12 +98,9 @@ void SimServer::start() {
   if (auto wrong = judge_recovery(); !wrong.empty()) return host_.found(wrong);
   if (!trace_log_) trace_log_ = std::make_unique<TraceLog>(host_);
   LogSink& log = host_.is_verbose() ? *trace_log_ : static_cast<LogSink&>(null_log_);
-  volume_ =
-      std::make_unique<Volume>(*store_, *origin_,
-                               VolumeConfig{.origin_path = "origin",
-                                            .snapstore_path = "snapstore",
-                                            .on_store_failure = StoreFailurePolicy::kOriginStops},
-                               host_.random, static_cast<OwnershipProbe&>(*this), log);
+  volume_ = std::make_unique<Volume>(
+      *store_, *origin_, VolumeConfig{.origin_path = "origin", .snapstore_path = "snapstore"},
+      host_.random, static_cast<OwnershipProbe&>(*this), log);
   host_.trace("the server is up: {} snapshots, {} slots free, {} attachments",
               store_->boundary_count(), store_->usage().slots_free, store_->attachments().size());
   next_turn_ns_ = 0;

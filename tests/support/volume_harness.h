@@ -16,6 +16,7 @@
 #include "ddsnap/wire/frame_buffer.h"
 #include "ddsnap/wire/messages.h"
 #include "server/volume.h"
+#include "tests/support/fault_device.h"
 #include "tests/support/memory_device.h"
 
 namespace ddsnap::test {
@@ -74,15 +75,15 @@ class VolumeHarness {
   }
 
   // A new server over the same devices: nobody is connected.
-  void restart(VolumeConfig new_config = default_config()) {
+  void restart(VolumeConfig new_config = default_config(), SnapStore::Options options = {}) {
     volume.reset();
     store.reset();
     inbox.clear();
     closed.clear();
-    auto opened = SnapStore::open({snapstore, origin}, {}, random);
+    auto opened = SnapStore::open({faulty_snapstore, faulty_origin}, options, random);
     ASSERT_TRUE(opened) << opened.error().message();
     store = *std::move(opened);
-    volume = std::make_unique<Volume>(*store, origin, new_config, random, probe, log);
+    volume = std::make_unique<Volume>(*store, faulty_origin, new_config, random, probe, log);
   }
 
   static VolumeConfig default_config() {
@@ -275,6 +276,8 @@ class VolumeHarness {
   MemoryDevice origin_memory;
   MemoryDevice snapstore;
   FlushWatch origin;
+  FaultDevice faulty_snapstore{snapstore};  // as the server has it; faultless until a test says so
+  FaultDevice faulty_origin{origin};
   ScriptedProbe probe;
   KeptLog log;
   std::unique_ptr<SnapStore> store;

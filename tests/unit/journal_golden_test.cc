@@ -1,4 +1,4 @@
-// Shows that a journal record is, byte for byte, what SNAPSTORE.md section 9 prints: the bytes are
+// Shows that a journal record is, byte for byte, what SNAPSTORE.md section 11 prints: the bytes are
 // taken from the document itself.
 #include <gtest/gtest.h>
 

@@ -182,6 +182,92 @@ TEST_F(VolumeFullStore, VictimWithoutTargetsIsFinishedAfterARestart) {
   EXPECT_EQ(kind("0"), BoundaryKind::kDropped);
 }
 
+// ---- nearly full ----
+
+TEST_F(VolumeFullStore, NearlyFullIsToldOnceAtEachShareAndInStatus) {
+  const auto count_lines = [&] {
+    return std::ranges::count_if(world_.log.lines(), [](const std::string& line) {
+      return line.find("% of the snapstore's room for chunks is used") != std::string::npos;
+    });
+  };
+  ASSERT_TRUE(world_.store->set_settings({.warn_percent = {50, 90}}));
+  create("0", 127);
+  const auto total = static_cast<std::uint32_t>(world_.store->facts().slots_total);
+  overwrite(0, total * 45 / 100);
+  EXPECT_EQ(count_lines(), 0);
+  overwrite(total * 45 / 100, total * 10 / 100);
+  EXPECT_EQ(count_lines(), 1);
+  overwrite(total * 55 / 100, total * 10 / 100);
+  EXPECT_EQ(count_lines(), 1) << "told once";
+  const SessionId client = world_.connect();
+  world_.send(client, GetStatusMessage{});
+  const auto status = world_.take<ServerStatusMessage>(client);
+  EXPECT_EQ(status.warn_percent, (std::array<std::uint8_t, 2>{50, 90}));
+  ASSERT_EQ(status.warnings.size(), 1u);
+  EXPECT_NE(status.warnings[0].find("room for chunks"), std::string::npos) << status.warnings[0];
+  overwrite(total * 65 / 100, total * 30 / 100);
+  EXPECT_EQ(count_lines(), 2);
+  world_.send(client, DeleteSnapshotMessage{"0"});
+  world_.take<OkMessage>(client);
+  while (world_.store->has_background_work()) ASSERT_TRUE(world_.store->background_step());
+  create("1", 127);
+  overwrite(0, total * 55 / 100);
+  EXPECT_EQ(count_lines(), 3) << "forgotten when the use fell";
+}
+
+TEST_F(VolumeFullStore, SharesToWarnAtAreKeptInTheStore) {
+  ASSERT_TRUE(world_.store->set_settings({.warn_percent = {0, 0}}));
+  world_.restart();
+  EXPECT_EQ(world_.store->settings().warn_percent, (std::array<std::uint8_t, 2>{0, 0}));
+  target_ = world_.come_back(target_);
+  create("0", 127);
+  overwrite(0, free_slots());
+  EXPECT_TRUE(std::ranges::none_of(world_.log.lines(), [](const std::string& line) {
+    return line.find("% of the snapstore") != std::string::npos;
+  }));
+}
+
+// ---- what a dropped snapshot still is ----
+
+TEST_F(VolumeFullStore, DroppedSnapshotIsABookmarkThatListsBeginAt) {
+  create("0");
+  overwrite(0, free_slots());
+  overwrite(7000, 1);
+  ASSERT_EQ(kind("0"), BoundaryKind::kDropped);
+  const auto changed = world_.store->changed(world_.store->find("0")->epoch, {});
+  ASSERT_TRUE(changed) << changed.error().message();
+  const SessionId client = world_.connect();
+  world_.send(client, GetChangelistMessage{.from_tag = "0", .to_tag = "now"});
+  world_.run();
+  const auto part = world_.take<ChangelistPartMessage>(client);
+  EXPECT_EQ(part.entries[0].chunk, ChunkNr{0});
+  EXPECT_TRUE(changed->contains(7000));
+}
+
+TEST_F(VolumeFullStore, DroppedOneCanBeDeletedAndItsTagUsedAgain) {
+  create("0");
+  overwrite(0, free_slots());
+  overwrite(7000, 1);
+  const SessionId client = world_.connect();
+  world_.send(client, DeleteSnapshotMessage{"0"});
+  world_.take<OkMessage>(client);
+  create("0");
+  EXPECT_EQ(kind("0"), BoundaryKind::kLive);
+}
+
+TEST_F(VolumeFullStore, InUseOnesAreGivenUpLastWhateverTheirPriority) {
+  create("busy", -128);
+  const auto s = world_.attach("s", "busy");
+  overwrite(0, 100);
+  create("unused", 126);
+  overwrite(0, 100);  // the same chunks again, so that dropping "unused" frees them
+  overwrite(100, free_slots());
+  EXPECT_EQ(overwrite(7000, 10), 10u);
+  EXPECT_EQ(kind("busy"), BoundaryKind::kLive);
+  EXPECT_EQ(kind("unused"), BoundaryKind::kDropped);
+  EXPECT_FALSE(world_.has_message(s.session));
+}
+
 TEST_F(VolumeFullStore, PrivateWritesGetEnospcAndEvictNothing) {
   create("other");
   create("0");

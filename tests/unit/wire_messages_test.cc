@@ -89,7 +89,13 @@ ServerStatusMessage sample_status() {
   status.origin_bytes = 1;
   status.slots_free = 2;
   status.batches = 3;
+  status.lost_chunks = 4;
+  status.repeated_writes = 5;
   status.ladder = 2;
+  status.ladder_why = "why";
+  status.origin_stops = true;
+  status.warn_percent = {80, 95};
+  status.warnings = {"one", "two"};
   status.origin_path = "/o";
   status.snapstore_path = "/s";
   status.metadata_path = "/m";

@@ -1,0 +1,36 @@
+// Whether the origin was written while no target of ours was attached: the raw device mounted
+// before attach, or by a boot that knows nothing of ddsnap (T11).
+//
+// Shape     When the last origin target has detached, samples of the origin are hashed and the
+//           digest is kept durably; before the next one attaches, and when a server starts, they
+//           are hashed again. Attaching forgets the digest. Samples are where mounting writes:
+//           the first 68 KiB (superblocks of ext4, xfs, btrfs, LVM, md), btrfs's copies, the end,
+//           and places spread over the whole.
+// Errors    A mismatch marks the tracking as broken and is told; nobody is kept from the origin. An
+//           origin that cannot be read is not judged.
+// Threads   None inside. One batch of about a hundred small reads.
+#pragma once
+
+#include <cstdint>
+
+#include "server/volume_parts.h"
+
+namespace ddsnap {
+
+// The hash of the samples.
+Result<std::uint64_t> digest_of_origin(BlockDevice& origin);
+
+class OriginWatch {
+ public:
+  explicit OriginWatch(VolumeParts parts) : parts_(parts) {}
+
+  // Requires: no origin target is attached any more, and the last one said so itself.
+  void on_last_detach();
+  // Compares, if there is something to compare with.
+  void check();
+
+ private:
+  VolumeParts parts_;
+};
+
+}  // namespace ddsnap
