@@ -59,6 +59,11 @@ Status BlockDevice::discard(ByteRange range) {
   return check_range(*this, range);
 }
 
+Status BlockDevice::will_read(std::span<const ByteRange> ranges) {
+  for (const ByteRange& range : ranges) DD_TRY(check_range(*this, range));
+  return {};
+}
+
 Status BlockDevice::write_zeroes(ByteRange range) {
   DD_TRY(check_range(*this, range));
   const AlignedBuffer zeros(std::min<std::uint64_t>(range.length_bytes, kZeroBufferBytes));

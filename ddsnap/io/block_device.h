@@ -86,6 +86,9 @@ class BlockDevice {
   virtual Status write_zeroes(ByteRange range);
   // What is known of the range without reading it, in order, covering it. The default: all kData.
   virtual Result<std::vector<Extent>> extents(ByteRange range);
+  // Advice: these will be read soon, so that what it takes to find them can be asked for at once.
+  // The default does nothing.
+  virtual Status will_read(std::span<const ByteRange> ranges);
   // The uuid of the snapshot that this device proves to be, as text; the nil uuid where it proves
   // to be none (a live origin); empty where nothing is proven (D5).
   virtual std::string proven_snapshot_uuid() const { return {}; }

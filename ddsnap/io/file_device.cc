@@ -68,6 +68,8 @@ Result<std::unique_ptr<FileDevice>> FileDevice::open(const std::string& path,
   chosen.caching = is_direct ? FileOptions::Caching::kDirect : FileOptions::Caching::kBuffered;
   std::unique_ptr<FileDevice> device(new FileDevice(path, std::move(fd), chosen, facts));
   DD_TRY(device->open_tail());
+  if (options.leaves_cache_alone && !is_direct && !facts.is_block_device)
+    device->footprint_ = CacheFootprint::of(device->fd(), facts.geometry.size_bytes);
   return device;
 }
 
@@ -102,6 +104,14 @@ Status FileDevice::refresh_size() {
 
 Status FileDevice::run(std::span<IoRequest> batch) {
   DD_TRY(admit_batch(*this, batch, is_writable_));
+  if (!footprint_) return run_admitted(batch);
+  const std::vector<ByteRange> absent = footprint_->absent(batch);
+  const Status status = run_admitted(batch);
+  footprint_->drop(absent);
+  return status;
+}
+
+Status FileDevice::run_admitted(std::span<IoRequest> batch) {
   if (is_direct_) {
     const std::uint64_t size = facts_.geometry.size_bytes;
     const DirectBatch::Limits limits{

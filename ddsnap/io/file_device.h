@@ -23,6 +23,7 @@
 
 #include "ddsnap/base/unique_fd.h"
 #include "ddsnap/io/block_device.h"
+#include "ddsnap/io/cache_footprint.h"
 #include "ddsnap/io/device_access.h"
 #include "ddsnap/io/direct_batch.h"
 #include "ddsnap/io/file_facts.h"
@@ -40,6 +41,8 @@ struct FileOptions {
   DeviceAccess access = DeviceAccess::kReadOnly;
   Caching caching = Caching::kAuto;
   IoEngineKind engine = IoEngineKind::kUring;
+  // What buffered reads bring into the page cache is let go again.
+  bool leaves_cache_alone = false;
 };
 
 class FileDevice final : public BlockDevice {
@@ -69,6 +72,7 @@ class FileDevice final : public BlockDevice {
 
   Status open_tail();
   Status check_changeable(ByteRange range) const;
+  Status run_admitted(std::span<IoRequest> batch);
   Status run_direct(std::span<IoRequest> batch, const DirectBatch::Limits& limits);
   int zero_range(ByteRange range) const;
 
@@ -79,6 +83,7 @@ class FileDevice final : public BlockDevice {
   UniqueFd fd_;
   UniqueFd tail_fd_;  // buffered; open only where a direct file ends in a partial block
   std::unique_ptr<IoEngine> engine_;
+  std::unique_ptr<CacheFootprint> footprint_;  // null: reads stay in the cache as usual
 };
 
 }  // namespace ddsnap

@@ -14,7 +14,9 @@ Result<std::unique_ptr<BlockDevice>> open_device(std::string_view name, DeviceAc
                                        " names a volume or snapshot of a ddsnap server, and a path "
                                        "or an NBD URI is wanted here");
   if (is_nbd_uri(name)) return DD_TRY(NbdDevice::open(std::string(name), access));
-  return DD_TRY(FileDevice::open(std::string(name), {.access = access}));
+  return DD_TRY(FileDevice::open(
+      std::string(name),
+      {.access = access, .leaves_cache_alone = access == DeviceAccess::kReadOnly}));
 }
 
 }  // namespace ddsnap

@@ -3,6 +3,7 @@
 // Errors    kUsage for "ddsnap:..." names: those are opened one layer up, by the target library,
 //           which asks here for everything else. Otherwise as FileDevice::open() and
 //           NbdDevice::open().
+// Shape     What is opened to be read alone leaves the page cache as it found it.
 // Threads   A plain function. What it opens is used by one thread at a time (see FileDevice).
 #pragma once
 
