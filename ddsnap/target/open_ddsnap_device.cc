@@ -24,6 +24,7 @@ Result<std::unique_ptr<BlockDevice>> open_ddsnap_device(std::string_view name) {
     if (!target) return with_context(name, target.error());
     return std::make_unique<OriginDevice>(std::string(name), std::move(*target));
   }
+  options.engine = IoEngineKind::kThreads;
   options.link.tag = rest.substr(hash + 1);
   if (const Status tag = check_tag(options.link.tag); !tag) return with_context(name, tag.error());
   auto target = SnapshotTarget::open(std::move(options));

@@ -17,15 +17,13 @@ namespace ddsnap {
 
 class OriginReader {
  public:
-  // Reads every part whose place is not known yet (kNowhere), neighbours together.
+  // Reads every part whose place is not known yet (kNowhere), neighbours together and all at once.
   void read_unknown(BlockDevice& origin, const ChunkGeometry& geometry,
                     std::span<const ChunkPart> parts);
   // Whether what was read of this chunk is good.
   Status verdict(ChunkNr chunk) const;
 
  private:
-  void read_run(BlockDevice& origin, const ChunkGeometry& geometry, std::span<const ChunkPart> run);
-
   std::map<std::uint32_t, Error> failures_;
 };
 

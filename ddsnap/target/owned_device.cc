@@ -16,11 +16,11 @@ OwnedDevice::OwnedDevice(std::unique_ptr<Parts> parts) : parts_(std::move(parts)
 OwnedDevice::~OwnedDevice() = default;
 
 Result<std::unique_ptr<OwnedDevice>> OwnedDevice::open(const std::string& path, bool is_direct,
-                                                       Access access) {
+                                                       Access access, IoEngineKind engine) {
   FileOptions options;
   options.access = access == Access::kWrite ? DeviceAccess::kReadWrite : DeviceAccess::kReadOnly;
   options.caching = is_direct ? FileOptions::Caching::kDirect : FileOptions::Caching::kBuffered;
-  options.engine = IoEngineKind::kSync;
+  options.engine = engine;
   auto parts = std::make_unique<Parts>();
   parts->device = DD_TRY(FileDevice::open(path, options));
   return std::unique_ptr<OwnedDevice>(new OwnedDevice(std::move(parts)));

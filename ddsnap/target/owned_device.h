@@ -2,14 +2,14 @@
 // descriptor that carries its writes (S8).
 //
 // Errors    As FileDevice; own(): kBusy while somebody else holds that byte.
-// Threads   device() is safe from several threads (sync engine); own() by one thread.
+// Threads   device() is safe from several threads; own() by one thread.
 // Lifetime  The locks end when the last write of the descriptor is done, even after a kill.
 #pragma once
 
 #include <memory>
 #include <string>
 
-#include "ddsnap/io/block_device.h"
+#include "ddsnap/io/io_engine.h"
 #include "ddsnap/wire/messages.h"
 
 namespace ddsnap {
@@ -17,8 +17,10 @@ namespace ddsnap {
 class OwnedDevice {
  public:
   enum class Access { kRead, kWrite };
+  // Requires: an engine that is safe from several threads.
   static Result<std::unique_ptr<OwnedDevice>> open(const std::string& path, bool is_direct,
-                                                   Access access);
+                                                   Access access,
+                                                   IoEngineKind engine = IoEngineKind::kSync);
   ~OwnedDevice();
 
   BlockDevice& device();

@@ -17,6 +17,23 @@ Status check_slot(const SlotGeometry& slots, const LocatedEntry& entry) {
                                                entry.chunk.value, entry.slot.value));
 }
 
+// In the order of the slots, as a disk likes it; what was copied out together often lies together,
+// and is one read where its memory is too.
+void join_neighbours(std::vector<IoRequest>& batch) {
+  std::ranges::sort(batch, {}, &IoRequest::offset_bytes);
+  std::size_t kept = 0;
+  for (std::size_t i = 1; i < batch.size(); ++i) {
+    IoRequest& last = batch[kept];
+    if (batch[i].offset_bytes == last.offset_bytes + last.length_bytes &&
+        batch[i].data == last.data + last.length_bytes) {
+      last.length_bytes += batch[i].length_bytes;
+    } else {
+      batch[++kept] = batch[i];
+    }
+  }
+  if (!batch.empty()) batch.resize(kept + 1);
+}
+
 // A hash covers the whole slot, so the whole slot is read: straight into the caller's memory where
 // that is all of it, else aside.
 class HashedReads {
@@ -96,6 +113,7 @@ Status read_slots(BlockDevice& snapstore, const SlotGeometry& slots, std::span<C
   }
   const HashedReads hashed(slots, parts);
   hashed.add_to(batch, slots);
+  join_neighbours(batch);
   if (!batch.empty()) DD_TRY(snapstore.run(batch));
   return hashed.verify_and_copy();
 }

@@ -22,6 +22,7 @@ class SnapshotDevice final : public BlockDevice {
   const std::string& name() const override { return name_; }
   Status run(std::span<IoRequest> batch) override;
   Status flush() override { return target_->flush(); }
+  Status will_read(std::span<const ByteRange> ranges) override { return target_->look_up(ranges); }
   Result<std::vector<Extent>> extents(ByteRange range) override { return target_->extents(range); }
   std::string proven_snapshot_uuid() const override { return target_->snapshot_uuid().to_string(); }
 

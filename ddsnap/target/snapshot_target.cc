@@ -77,34 +77,72 @@ Status SnapshotTarget::check_range(ByteRange bytes) const {
 }
 
 Status SnapshotTarget::read(std::uint64_t offset_bytes, std::span<std::byte> into) {
-  DD_TRY(check_range({offset_bytes, into.size()}));
+  const IoRequest one = IoRequest::read(offset_bytes, into);
+  return read_all({&one, 1});
+}
+
+Status SnapshotTarget::read_all(std::span<const IoRequest> reads) {
   const Parking::Stay stay(parking_);
-  while (!into.empty()) {
-    const std::uint64_t first = geometry().chunk_at(offset_bytes).value;
-    const std::uint64_t end_bytes = std::min<std::uint64_t>(
-        offset_bytes + into.size(), (first + piece_chunks()) << geometry().chunk_shift);
-    const ByteRange piece{offset_bytes, end_bytes - offset_bytes};
-    Outcome outcome = Outcome::kAgain;
-    while (outcome == Outcome::kAgain) {
-      const Footing footing = DD_TRY(wait_for_line(stay));
-      outcome = DD_TRY(try_read(footing, piece, into.first(piece.length_bytes), stay));
+  std::vector<Piece> pieces;
+  std::uint64_t chunks = 0;
+  for (const IoRequest& request : reads) {
+    DD_TRY(check_range({request.offset_bytes, request.length_bytes}));
+    std::span<std::byte> into(request.data, request.length_bytes);
+    std::uint64_t offset_bytes = request.offset_bytes;
+    while (!into.empty()) {
+      const std::uint64_t first = geometry().chunk_at(offset_bytes).value;
+      const std::uint64_t end_bytes = std::min<std::uint64_t>(
+          offset_bytes + into.size(), (first + piece_chunks()) << geometry().chunk_shift);
+      const Piece piece{offset_bytes, into.first(end_bytes - offset_bytes)};
+      // One question names no chunk twice.
+      const bool ascends = pieces.empty() || first >= chunks_of(pieces.back()).end();
+      if (!ascends || chunks + chunks_of(piece).count > piece_chunks()) {
+        DD_TRY(read_pieces(pieces, stay));
+        pieces.clear();
+        chunks = 0;
+      }
+      pieces.push_back(piece);
+      chunks += chunks_of(piece).count;
+      into = into.subspan(piece.into.size());
+      offset_bytes = end_bytes;
     }
-    into = into.subspan(piece.length_bytes);
-    offset_bytes = end_bytes;
+  }
+  return read_pieces(pieces, stay);
+}
+
+Status SnapshotTarget::read_pieces(std::span<const Piece> pieces, const Parking::Stay& stay) {
+  if (pieces.empty()) return {};
+  for (Outcome outcome = Outcome::kAgain; outcome == Outcome::kAgain;) {
+    const Footing footing = DD_TRY(wait_for_line(stay));
+    outcome = DD_TRY(try_read(footing, pieces, stay));
   }
   return {};
 }
 
-Result<SnapshotTarget::Outcome> SnapshotTarget::try_read(const Footing& footing, ByteRange bytes,
-                                                         std::span<std::byte> into,
+Result<SnapshotTarget::Outcome> SnapshotTarget::try_read(const Footing& footing,
+                                                         std::span<const Piece> pieces,
                                                          const Parking::Stay& stay) {
-  std::vector<LocatedEntry> entries = recall(geometry().chunks_touching(bytes));
+  std::vector<LocatedEntry> entries;
+  for (const Piece& piece : pieces) {
+    const auto known = recall(chunks_of(piece));
+    entries.insert(entries.end(), known.begin(), known.end());
+  }
+  const auto cut = [&] {
+    std::vector<ChunkPart> parts;
+    auto rest = std::span<const LocatedEntry>(entries);
+    for (const Piece& piece : pieces) {
+      const auto own = rest.first(chunks_of(piece).count);
+      rest = rest.subspan(own.size());
+      const auto more = cut_into_parts(geometry(), piece.offset_bytes, piece.into, own);
+      parts.insert(parts.end(), more.begin(), more.end());
+    }
+    return parts;
+  };
   const std::vector<ChunkRange> unknown = ranges_of(entries, is_unknown);
   OriginReader origin;
   if (!unknown.empty()) {
     // Read first, ask after (T5).
-    origin.read_unknown(origin_->device(), geometry(),
-                        cut_into_parts(geometry(), bytes.offset_bytes, into, entries));
+    origin.read_unknown(origin_->device(), geometry(), cut());
     const auto answers = ask<LocateMessage>(unknown, footing, stay);
     if (!answers && answers.error().code == ErrorCode::kDisconnected) return Outcome::kAgain;
     if (!answers) return std::unexpected(answers.error());
@@ -114,8 +152,41 @@ Result<SnapshotTarget::Outcome> SnapshotTarget::try_read(const Footing& footing,
     DD_TRY(check_located(entry));
     if (entry.place == Place::kOrigin) DD_TRY(origin.verdict(entry.chunk));
   }
-  auto parts = cut_into_parts(geometry(), bytes.offset_bytes, into, entries);
+  auto parts = cut();
   return on_footing(footing, [&] { return read_slots(snapstore_->device(), slots_, parts); });
+}
+
+Status SnapshotTarget::look_up(std::span<const ByteRange> ranges) {
+  const Parking::Stay stay(parking_);
+  std::vector<ChunkRange> question;
+  std::uint64_t chunks = 0;
+  const auto ask_them = [&]() -> Status {
+    if (question.empty()) return {};
+    const Footing footing = DD_TRY(wait_for_line(stay));
+    // The answers are remembered as they come.
+    const auto answers = ask<LocateMessage>(std::move(question), footing, stay);
+    question.clear();
+    chunks = 0;
+    if (!answers && answers.error().code != ErrorCode::kDisconnected)
+      return std::unexpected(answers.error());
+    return {};
+  };
+  for (const ByteRange& range : ranges) {
+    DD_TRY(check_range(range));
+    if (range.length_bytes == 0) continue;
+    ChunkRange wanted = geometry().chunks_touching(range);
+    while (wanted.count > 0) {
+      const auto room = static_cast<std::uint32_t>(kMaxChunksPerQuestion - chunks);
+      const ChunkRange part{wanted.first, std::min(wanted.count, room)};
+      question.push_back(part);
+      chunks += part.count;
+      wanted.first.value += part.count;
+      wanted.count -= part.count;
+      if (chunks == kMaxChunksPerQuestion || question.size() == kMaxRangesPerMessage)
+        DD_TRY(ask_them());
+    }
+  }
+  return ask_them();
 }
 
 Status SnapshotTarget::write(std::uint64_t offset_bytes, std::span<const std::byte> from) {
@@ -281,9 +352,10 @@ Status SnapshotTarget::attach_first(const HelloOkMessage& hello_ok) {
   DD_TRY(check_told_device(options_.link.place.pair.snapstore, hello_ok.snapstore_path));
   const std::string origin_path = choose(options_.origin_path, hello_ok.origin_path);
   const std::string snapstore_path = choose(options_.snapstore_path, hello_ok.snapstore_path);
-  origin_ = DD_TRY(OwnedDevice::open(origin_path, hello_ok.is_direct, OwnedDevice::Access::kRead));
-  snapstore_ =
-      DD_TRY(OwnedDevice::open(snapstore_path, hello_ok.is_direct, OwnedDevice::Access::kWrite));
+  origin_ = DD_TRY(OwnedDevice::open(origin_path, hello_ok.is_direct, OwnedDevice::Access::kRead,
+                                     options_.engine));
+  snapstore_ = DD_TRY(OwnedDevice::open(snapstore_path, hello_ok.is_direct,
+                                        OwnedDevice::Access::kWrite, options_.engine));
   store_uuid_ = hello_ok.store_uuid;
   snapshot_uuid_ = hello_ok.snapshot_uuid;
   slots_ = {{hello_ok.chunk_shift, hello_ok.volume_bytes},

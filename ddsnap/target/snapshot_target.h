@@ -51,6 +51,12 @@ class SnapshotTarget final : private LinkHandler {
   std::string server_address() const { return link_.server_address(); }
 
   Status read(std::uint64_t offset_bytes, std::span<std::byte> into);
+  // Many reads at once: one question covers many of them, and so does one batch of either device.
+  // Stops at the first that fails; requests carry no status.
+  Status read_all(std::span<const IoRequest> reads);
+  // Learns where these lie, if they are in the snapstore, by as few questions as possible: then
+  // reading them reads nothing from the origin first. Advice, so a lost line is no error.
+  Status look_up(std::span<const ByteRange> ranges);
   Status write(std::uint64_t offset_bytes, std::span<const std::byte> from);
   Status flush();
   // kZero where the server knows of zeros; nothing is read.
@@ -90,8 +96,17 @@ class SnapshotTarget final : private LinkHandler {
   template <class Question>
   Result<std::vector<LocatedEntry>> ask(std::vector<ChunkRange> ranges, const Footing& footing,
                                         const Parking::Stay& stay);
-  Result<Outcome> try_read(const Footing& footing, ByteRange bytes, std::span<std::byte> into,
+  // What a read asks for, cut so that one question can cover it.
+  struct Piece {
+    std::uint64_t offset_bytes = 0;
+    std::span<std::byte> into;
+  };
+  Status read_pieces(std::span<const Piece> pieces, const Parking::Stay& stay);
+  Result<Outcome> try_read(const Footing& footing, std::span<const Piece> pieces,
                            const Parking::Stay& stay);
+  ChunkRange chunks_of(const Piece& piece) const {
+    return geometry().chunks_touching({piece.offset_bytes, piece.into.size()});
+  }
   Result<Outcome> try_write(const Footing& footing, std::uint64_t offset_bytes,
                             std::span<const std::byte> from, const Parking::Stay& stay);
   // Runs `io` with a ticket, unless the footing is gone; kAgain when it is gone afterwards.

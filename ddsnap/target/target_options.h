@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "ddsnap/io/io_engine.h"
 #include "ddsnap/target/parking.h"
 #include "ddsnap/target/server_link.h"
 
@@ -14,6 +15,9 @@ struct TargetOptions {
   // Paths of our own; empty: those that the server tells.
   std::string origin_path;
   std::string snapstore_path;
+  // How a snapshot target reads its devices. kSync serves many threads of small requests; who reads
+  // long batches wants many in flight.
+  IoEngineKind engine = IoEngineKind::kSync;
 };
 
 }  // namespace ddsnap

@@ -119,6 +119,49 @@ TEST_F(SnapshotTargetTest, OneQuestionCoversARequestOverManyPlaces) {
   close();
 }
 
+TEST_F(SnapshotTargetTest, OneQuestionCoversManyRequests) {
+  open();
+  Bytes bytes(4 * kChunkBytes);
+  const auto part = [&](std::size_t i) {
+    return std::span(bytes).subspan(i * kChunkBytes, kChunkBytes);
+  };
+  // The last one goes back to a chunk that was asked about: that is another question.
+  const std::vector<IoRequest> reads = {
+      IoRequest::read(3 * kChunkBytes, part(0)), IoRequest::read(5 * kChunkBytes, part(1)),
+      IoRequest::read(90 * kChunkBytes, part(2)), IoRequest::read(3 * kChunkBytes, part(3))};
+  auto done = std::async(std::launch::async, [&] { return target_->read_all(reads); });
+  const auto question = server_.expect<LocateMessage>();
+  EXPECT_EQ(question.ranges, (std::vector<ChunkRange>{{{3}, 1}, {{5}, 1}, {{90}, 1}}));
+  server_.send(
+      LocatedMessage{
+          true, {server_.put_slot({3}, {7}, 'c'), at_origin(5), server_.put_slot({90}, {6}, 'd')}},
+      server_.request_id());
+  ASSERT_TRUE(done.get());  // chunk 3 is remembered
+  for (const auto& [i, c] : {std::pair(0, 'c'), {1, 'o'}, {2, 'd'}, {3, 'c'}})
+    EXPECT_TRUE(std::ranges::equal(part(static_cast<std::size_t>(i)), FakeServer::pattern(c))) << i;
+  EXPECT_TRUE(server_.is_quiet());
+  close();
+}
+
+TEST_F(SnapshotTargetTest, WhatWasLookedUpIsReadFromItsSlotAtOnce) {
+  open();
+  const std::vector<ByteRange> ranges = {{0, 2 * kChunkBytes}, {10 * kChunkBytes, kChunkBytes}};
+  auto known = std::async(std::launch::async, [&] { return target_->look_up(ranges); });
+  const auto question = server_.expect<LocateMessage>();
+  EXPECT_EQ(question.ranges, (std::vector<ChunkRange>{{{0}, 2}, {{10}, 1}}));
+  server_.send(LocatedMessage{true,
+                              {server_.put_slot({0}, {1}, 'a'),
+                               server_.put_slot({1}, {2}, 'b'),
+                               {{10}, Place::kZero, {}, {}, 0}}},
+               server_.request_id());
+  ASSERT_TRUE(known.get());
+  EXPECT_EQ(*read_chunk(0).get(), FakeServer::pattern('a'));
+  EXPECT_EQ(*read_chunk(1).get(), FakeServer::pattern('b'));
+  EXPECT_EQ(*read_chunk(10).get(), FakeServer::pattern(0));
+  EXPECT_TRUE(server_.is_quiet());
+  close();
+}
+
 TEST_F(SnapshotTargetTest, DamagedSlotIsNeverServed) {
   open();
   auto bytes = read_chunk(3);
