@@ -5,6 +5,7 @@
 #include "ddsnap/base/random.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/delta_report.h"
+#include "ddsnap/cli/size_text.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/wall_clock.h"
 #include "ddsnap/cli/work_options.h"
@@ -22,6 +23,8 @@ struct Options {
   bool is_best = false;
   bool is_full = false;
   bool is_reverse = false;
+  bool is_trimmed = false;
+  std::uint64_t long_bytes = 0;  // 0: not given
   bool as_json = false;
   int zlib_level = -1;  // -1: not given
   std::string codec;
@@ -39,6 +42,13 @@ Result<CreateDeltaOptions> delta_options(const Options& options) {
   if (!options.codec.empty()) result.codec = DD_TRY(parse_codec(options.codec));
   result.created_ns = wall_clock_ns();
   result.is_reverse = options.is_reverse;
+  result.is_trimmed = options.is_trimmed;
+  if (options.long_bytes == 0) return result;
+  if (options.long_bytes < kFrameDataBytes || options.long_bytes > kMaxLongFrameDataBytes)
+    return fail(ErrorCode::kUsage,
+                fmt::format("--long: from {} to {}", human_bytes(kFrameDataBytes),
+                            human_bytes(kMaxLongFrameDataBytes)));
+  result.frame_data_bytes = static_cast<std::uint32_t>(options.long_bytes);
   return result;
 }
 
@@ -107,7 +117,7 @@ Result<int> cmd_create_delta(Arguments arguments) {
   ArgumentParser parser(
       {.name = "create-delta",
        .usage = "[-r|-x|-b] [-g 0..9 | --codec NAME[:LEVEL]]\n"
-                "                           [--reverse] CHANGELIST DELTA DEV-FROM DEV-TO\n"
+                "                           [--reverse] [--trim] CHANGELIST DELTA DEV-FROM DEV-TO\n"
                 "       ddsnap create-delta -r [-g ... | --codec ...] CHANGELIST DELTA DEV-TO\n"
                 "       ddsnap create-delta --full [-c CHUNK] [-g ... | --codec ...] DELTA DEV-TO",
        .summary = "Writes the content that turns one snapshot into another."});
@@ -121,6 +131,11 @@ Result<int> cmd_create_delta(Arguments arguments) {
   parser.text_option("--codec", "NAME[:LEVEL]", options.codec, "zstd (default), zlib, lz4 or none");
   parser.chunk_option("-c,--chunk", options.chunk_shift, "Chunk size for --full (default 16K)");
   parser.flag("--reverse", options.is_reverse, "The delta that turns DEV-TO back into DEV-FROM");
+  parser.flag("--trim", options.is_trimmed, "Leave out chunks that are as before");
+  parser.size_option(
+      "--long", options.long_bytes,
+      "Content that is compressed together, to 32M (default 256K): smaller deltas, at the "
+      "cost of memory here and where they are applied");
   parser.flag("--json", options.as_json, "Tell what was made, as 'inspect --json' would");
   options.work.declare(parser);
   parser.objects("OBJECTS", options.objects,

@@ -12,6 +12,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "ddsnap/base/limits.h"
+
 namespace ddsnap {
 
 namespace {
@@ -63,6 +65,14 @@ Length compress_lz4(std::span<const std::byte> content, int level, std::span<std
           ? LZ4_compress_default(chars(content), chars(into), in_bytes, room_bytes)
           : LZ4_compress_HC(chars(content), chars(into), in_bytes, room_bytes, level);
   return static_cast<std::size_t>(std::max(out_bytes, 0));  // 0: it did not fit
+}
+
+// In a long frame the tables of a quick level are soon full of what lies near.
+void look_far(ZSTD_CCtx* context, std::size_t window_bytes) {
+  ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, static_cast<int>(std::bit_width(window_bytes)));
+  ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching, 1);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmHashRateLog, 4);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmMinMatch, 32);
 }
 
 bool is_exact_zlib(std::span<const std::byte> payload, std::span<std::byte> content) {
@@ -159,6 +169,7 @@ Length Compressor::compress_zstd(std::span<const std::byte> content,
     ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, std::max(window_log, 10));
     ZSTD_CCtx_refPrefix(context, prefix.data(), prefix.size());
   }
+  if (content.size() > kMaxFrameDataBytes) look_far(context, content.size() + prefix.size());
   const std::size_t result =
       ZSTD_compress2(context, into.data(), into.size(), content.data(), content.size());
   if (!ZSTD_isError(result)) return result;

@@ -67,9 +67,10 @@ Result<DeltaHeader> make_header(const Changelist& list, const CreateDeltaOptions
     std::swap(header.from_bytes, header.to_bytes);
   }
   header.chunk_count = count_below(list, header.to_geometry().chunk_count());
-  header.frame_data_bytes =
-      std::clamp(options.frame_data_bytes, header.to_geometry().chunk_bytes(), kMaxFrameDataBytes);
+  header.frame_data_bytes = std::clamp(options.frame_data_bytes, header.to_geometry().chunk_bytes(),
+                                       kMaxLongFrameDataBytes);
   header.mode = options.mode;
+  header.is_trimmed = options.is_trimmed && !header.is_full();
   return header;
 }
 
@@ -80,7 +81,7 @@ Status check_devices(const Changelist& list, const DeltaHeader& header, const Bl
                 "the changelist ends \"now\", which is no snapshot: create one and list up to it");
   DD_TRY(check_size(to, header.to_bytes));
   DD_TRY(check_holds_volume(to, header.to_geometry()));
-  if (from == nullptr && header.mode != DeltaMode::kRaw && !header.is_full())
+  if (from == nullptr && !header.is_full() && (header.mode != DeltaMode::kRaw || header.is_trimmed))
     return fail(ErrorCode::kUsage, "a difference needs the old device; without it only raw mode");
   if (from == nullptr) return {};
   DD_TRY(check_size(*from, header.from_bytes));
@@ -89,7 +90,8 @@ Status check_devices(const Changelist& list, const DeltaHeader& header, const Bl
 
 bool needs_old_content(const Changelist& list, const DeltaHeader& header, bool is_reverse) {
   if (header.is_full()) return false;
-  if (is_reverse || header.mode != DeltaMode::kRaw || list.before.empty()) return true;
+  if (is_reverse || header.is_trimmed || header.mode != DeltaMode::kRaw || list.before.empty())
+    return true;
   ChangelistCursor cursor(list);
   const std::uint64_t volume_end = header.to_geometry().chunk_count();
   for (auto item = cursor.next(); item && item->chunk.value < volume_end; item = cursor.next()) {
@@ -103,11 +105,12 @@ bool needs_old_content(const Changelist& list, const DeltaHeader& header, bool i
 // long stretches of zeros do not become many small frames.
 class FrameJoiner {
  public:
-  FrameJoiner(DeltaWriter& writer, CreateDeltaReport& report) : writer_(writer), report_(report) {}
+  FrameJoiner(DeltaWriter& writer, std::uint32_t most_entries, CreateDeltaReport& report)
+      : writer_(writer), most_entries_(most_entries), report_(report) {}
 
   Status add(MadeFrame& made) {
     DeltaFrame& frame = made.frame;
-    if (waiting_.size() + frame.entries.size() > kMaxFrameEntries) DD_TRY(finish());
+    if (waiting_.size() + frame.entries.size() > most_entries_) DD_TRY(finish());
     for (const FrameEntry& entry : frame.entries) append_entry(waiting_, entry);
     if (frame.data_bytes == 0) return {};
     frame.entries = std::exchange(waiting_, {});
@@ -130,6 +133,7 @@ class FrameJoiner {
   }
 
   DeltaWriter& writer_;
+  const std::uint32_t most_entries_;
   CreateDeltaReport& report_;
   std::vector<FrameEntry> waiting_;
 };
@@ -144,7 +148,7 @@ class Creator {
         job_bytes_(std::max<std::size_t>(header.frame_data_bytes, kReadPieceBytes)),
         reader_(list, header, from, to, options.is_reverse, job_bytes_, context),
         writer_(sink, header),
-        joiner_(writer_, report_) {
+        joiner_(writer_, header.most_frame_entries(), report_) {
     for (unsigned i = 0; i < context.workers; ++i)
       workers_.emplace_back(header, options.codec, sources_);
   }
@@ -155,10 +159,13 @@ class Creator {
         .produce = [this](CreateJob& job) { return reader_.fill(job); },
         .work = [this](CreateJob& job, unsigned worker) { return workers_[worker].work(job); },
         .consume = [this](CreateJob& job) { return write(job); }};
-    const PipelineLimits limits{.workers = context_.workers,
-                                .memory_bytes = context_.memory_bytes,
-                                .max_jobs = 2 * context_.workers + 2,
-                                .max_job_bytes = 3 * job_bytes_};
+    // Each worker has a frame of its own in the making, besides the jobs.
+    const std::size_t frames_bytes = std::size_t{context_.workers} * header_.frame_data_bytes;
+    const PipelineLimits limits{
+        .workers = context_.workers,
+        .memory_bytes = context_.memory_bytes - std::min(context_.memory_bytes, frames_bytes),
+        .max_jobs = 2 * context_.workers + 2,
+        .max_job_bytes = 3 * job_bytes_};
     DD_TRY(OrderedPipeline<CreateJob>(limits, context_.interruption, stages).run());
     DD_TRY(joiner_.finish());
     report_.header = header_;
@@ -205,6 +212,10 @@ Result<CreateDeltaReport> create_delta(const Changelist& list, BlockDevice* from
   if (from != nullptr)
     header.from_is_proven = DD_TRY(prove(*from, header.from_uuid, header.from_tag));
   header.to_is_proven = DD_TRY(prove(*to, header.to_uuid, header.to_tag));
+  if (context.memory_bytes < 4 * std::size_t{header.frame_data_bytes})
+    return fail(ErrorCode::kUsage,
+                fmt::format("frames of {} bytes need four times that memory, and it may use {}",
+                            header.frame_data_bytes, context.memory_bytes));
   if (!needs_old_content(list, header, options.is_reverse)) from = nullptr;
   return Creator(list, header, from, *to, options, context, sink).run();
 }

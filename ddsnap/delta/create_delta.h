@@ -29,7 +29,8 @@ struct CreateDeltaOptions {
   DeltaMode mode = DeltaMode::kBest;
   CodecChoice codec;
   std::uint64_t created_ns = 0;                      // since 1970, UTC
-  std::uint32_t frame_data_bytes = kFrameDataBytes;  // raised to a chunk, cut to kMaxFrameDataBytes
+  std::uint32_t frame_data_bytes = kFrameDataBytes;  // at least a chunk; see kMaxLongFrameDataBytes
+  bool is_trimmed = false;                           // chunks that are as before are left out
   bool is_reverse = false;  // the delta goes from the list's newer side back to its older
 };
 

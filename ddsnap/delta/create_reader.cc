@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ddsnap/base/limits.h"
+
 namespace ddsnap {
 
 CreateReader::CreateReader(const Changelist& list, const DeltaHeader& header, BlockDevice* from,
@@ -41,6 +43,7 @@ Status CreateReader::plan(CreateJob& job) {
     ChunkRange rest = cursor_.rest_of_range();
     // The list's end; or what a shrink cut off, which needs no content.
     if (rest.count == 0 || rest.first.value >= volume_end) return {};
+    if (rest.first.value >= told_until_) DD_TRY(look_ahead());
     rest.count = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(rest.count, volume_end - rest.first.value));
     const HoleMap::Stretch stretch = DD_TRY(holes_.begin_of(rest));
@@ -50,6 +53,33 @@ Status CreateReader::plan(CreateJob& job) {
       for (std::uint32_t i = 0; i < stretch.count && !is_full(job); ++i) add_chunk(job, false);
     }
   }
+  return {};
+}
+
+// A snapshot finds out with one question where thousands of chunks are. Of a full list the hole map
+// asks for all.
+Status CreateReader::look_ahead() {
+  std::vector<ByteRange> new_ranges, old_ranges;
+  ChangelistCursor ahead = cursor_;
+  std::uint32_t chunks = 0;
+  while (chunks < kLookAheadChunks && new_ranges.size() < kMaxRangesPerMessage) {
+    const ChunkRange rest = ahead.rest_of_range();
+    if (rest.count == 0) break;
+    const ChunkRange told{rest.first, std::min(rest.count, kLookAheadChunks - chunks)};
+    const auto clipped = [&told](const ChunkGeometry& geometry) {
+      const std::uint64_t begin = std::min(geometry.offset_of(told.first), geometry.volume_bytes);
+      const std::uint64_t end = std::min(told.end() << geometry.chunk_shift, geometry.volume_bytes);
+      return ByteRange{begin, end - begin};
+    };
+    new_ranges.push_back(clipped(header_.to_geometry()));
+    old_ranges.push_back(clipped(header_.from_geometry()));
+    chunks += told.count;
+    told_until_ = told.end();
+    ahead.skip(told.count);
+  }
+  if (header_.is_full()) return {};
+  DD_TRY(to_.device().will_read(new_ranges));
+  if (from_) DD_TRY(from_->device().will_read(old_ranges));
   return {};
 }
 

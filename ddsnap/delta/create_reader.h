@@ -33,6 +33,7 @@ class CreateReader {
 
  private:
   Status plan(CreateJob& job);
+  Status look_ahead();
   void add_hole(CreateJob& job, ChunkRange chunks);
   void add_chunk(CreateJob& job, bool is_hole);
   Status read(CreateJob& job);
@@ -48,6 +49,7 @@ class CreateReader {
   std::optional<ChunkIo> from_;
   ChunkIo to_;
   HoleMap holes_;
+  std::uint64_t told_until_ = 0;     // chunks below this were told to the devices
   std::vector<ChunkNr> new_chunks_;  // of the job that is being filled: what to read
   std::vector<ChunkNr> old_chunks_;
 };

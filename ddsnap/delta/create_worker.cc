@@ -134,8 +134,9 @@ Status CreateWorker::add(CreateJob& job, const FrameEntry& entry,
                          std::span<const std::byte> old_content) {
   const bool is_full =
       packed_.end - packed_.frame_begin + chunk_bytes_ > header_.frame_data_bytes ||
-      frame_.entries.size() >= kMaxFrameEntries;
+      frame_.entries.size() >= header_.most_frame_entries();
   if (is_full) DD_TRY(end_frame(job));
+  if (entry.content == ContentKind::kSame && header_.is_trimmed) return {};
   append_entry(frame_.entries, entry);
   if (entry.content != ContentKind::kData) return {};
   const auto move_up = [](AlignedBuffer& buffer, std::size_t& end,

@@ -196,7 +196,7 @@ Result<FrameShape> decode_frame_shape(const DeltaHeader& header,
                          .entry_count = disk.entry_count.get(),
                          .data_bytes = disk.data_bytes.get(),
                          .payload_bytes = disk.payload_bytes.get()};
-  if (shape.entry_count == 0 || shape.entry_count > kMaxFrameEntries)
+  if (shape.entry_count == 0 || shape.entry_count > header.most_frame_entries())
     return damaged(fmt::format("{} entries are more or less than a frame has", shape.entry_count));
   if (shape.data_bytes > header.frame_data_bytes || shape.payload_bytes > shape.data_bytes)
     return damaged("it announces more content than a frame has");

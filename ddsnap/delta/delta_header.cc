@@ -17,10 +17,17 @@ namespace ddsnap {
 namespace {
 
 constexpr char kHeaderMagic[8] = {'D', 'D', 'S', 'D', 'E', 'L', 'T', 'A'};
-constexpr std::uint16_t kVersionNumber = 1;
+constexpr std::uint16_t kNewestVersion = 2;
 constexpr std::uint64_t kHeaderSeed = 0x415444484c454444;  // salts: a part read as another fails
 
-enum : std::uint32_t { kFlagFull = 1, kFlagFromProven = 2, kFlagToProven = 4, kFlagsKnown = 7 };
+enum : std::uint32_t {
+  kFlagFull = 1,
+  kFlagFromProven = 2,
+  kFlagToProven = 4,
+  kFlagsOfVersion1 = 7,
+  kFlagTrimmed = 8,  // since version 2
+  kFlagsKnown = 15,
+};
 
 struct XDiskHeader {
   char magic[8];
@@ -57,12 +64,15 @@ std::uint64_t checksum_before(const XDiskHeader& disk) {
 Status check_fixed_fields(const XDiskHeader& disk) {
   if (std::memcmp(disk.magic, kHeaderMagic, sizeof kHeaderMagic) != 0)
     return damaged("not a delta");
-  if (disk.version.get() != kVersionNumber)
-    return fail(ErrorCode::kVersion, fmt::format("a delta of version {}; this program knows {}",
-                                                 disk.version.get(), kVersionNumber));
+  const std::uint16_t version = disk.version.get();
+  if (version < 1 || version > kNewestVersion)
+    return fail(
+        ErrorCode::kVersion,
+        fmt::format("a delta of version {}; this program knows 1 to {}", version, kNewestVersion));
   if (disk.checksum.get() != checksum_before(disk))
     return damaged("the header's checksum is wrong");
-  if ((disk.flags.get() & ~kFlagsKnown) != 0 || disk.reserved0.get() != 0 ||
+  const std::uint32_t flags_known = version == 1 ? kFlagsOfVersion1 : kFlagsKnown;
+  if ((disk.flags.get() & ~flags_known) != 0 || disk.reserved0.get() != 0 ||
       disk.reserved1.get() != 0 || disk.reserved2.get() != 0)
     return damaged("reserved fields of the header are set");
   if (disk.mode < 1 || disk.mode > static_cast<std::uint8_t>(DeltaMode::kBest))
@@ -70,13 +80,14 @@ Status check_fixed_fields(const XDiskHeader& disk) {
   return {};
 }
 
-Status check_meaning(const DeltaHeader& header, std::uint32_t flags) {
+Status check_meaning(const DeltaHeader& header, std::uint32_t flags, std::uint16_t version) {
   DD_TRY(check_volume(header.chunk_shift, header.from_bytes, header.to_bytes));
   if (header.delta_uuid.is_nil()) return damaged("it has no uuid");
   if (((flags & kFlagFull) != 0) != header.is_full())
     return damaged("it contradicts itself about being full");
   const std::uint32_t chunk_bytes = header.to_geometry().chunk_bytes();
-  if (header.frame_data_bytes < chunk_bytes || header.frame_data_bytes > kMaxFrameDataBytes)
+  const std::uint32_t most_bytes = version == 1 ? kMaxFrameDataBytes : kMaxLongFrameDataBytes;
+  if (header.frame_data_bytes < chunk_bytes || header.frame_data_bytes > most_bytes)
     return damaged(fmt::format("frames of {} bytes are not supported", header.frame_data_bytes));
   if (header.chunk_count > header.to_geometry().chunk_count())
     return damaged("it announces more chunks than the volume has");
@@ -93,12 +104,12 @@ const char* name_of(DeltaMode mode) {
 std::vector<std::byte> encode_delta_header(const DeltaHeader& header) {
   XDiskHeader disk{};
   std::memcpy(disk.magic, kHeaderMagic, sizeof kHeaderMagic);
-  disk.version = kVersionNumber;
+  disk.version = static_cast<std::uint16_t>(header.is_long() || header.is_trimmed ? 2 : 1);
   disk.chunk_shift = static_cast<std::uint8_t>(header.chunk_shift);
   disk.mode = static_cast<std::uint8_t>(header.mode);
   disk.flags = (header.is_full() ? kFlagFull : 0u) |
                (header.from_is_proven ? kFlagFromProven : 0u) |
-               (header.to_is_proven ? kFlagToProven : 0u);
+               (header.to_is_proven ? kFlagToProven : 0u) | (header.is_trimmed ? kFlagTrimmed : 0u);
   disk.delta_uuid = pack_uuid(header.delta_uuid);
   disk.from_uuid = pack_uuid(header.from_uuid);
   disk.to_uuid = pack_uuid(header.to_uuid);
@@ -133,7 +144,8 @@ Result<DeltaHeader> decode_delta_header(std::span<const std::byte, kDeltaHeaderB
   header.mode = static_cast<DeltaMode>(disk.mode);
   header.from_is_proven = (disk.flags.get() & kFlagFromProven) != 0;
   header.to_is_proven = (disk.flags.get() & kFlagToProven) != 0;
-  DD_TRY(check_meaning(header, disk.flags.get()));
+  header.is_trimmed = (disk.flags.get() & kFlagTrimmed) != 0;
+  DD_TRY(check_meaning(header, disk.flags.get(), disk.version.get()));
   return header;
 }
 

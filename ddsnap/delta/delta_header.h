@@ -1,7 +1,7 @@
 // The header of a delta stream: which volumes it lies between, and what may be trusted.
 //
 // Units     Chunks of 1 << chunk_shift bytes; everything else in bytes.
-// Shape     256 bytes; DELTA.md, section 3.
+// Shape     256 bytes; DELTA.md, section 3. Written as version 1 where that can say it, else as 2.
 // Errors    decode: kDamaged with a sentence for anything that encode cannot have made, kVersion
 //           for a format of another program. What passed needs no further check below (D4).
 // Threads   Plain functions and values.
@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "ddsnap/base/limits.h"
 #include "ddsnap/base/result.h"
 #include "ddsnap/base/units.h"
 #include "ddsnap/base/uuid.h"
@@ -42,7 +43,14 @@ struct DeltaHeader {
   DeltaMode mode = DeltaMode::kRaw;
   bool from_is_proven = false;  // the device read as "from" proved to be from_uuid (D5)
   bool to_is_proven = false;
+  // Chunks that turned out to be as before were left out, so chunk_count is the most there may be.
+  bool is_trimmed = false;
 
+  // Frames are larger than those of version 1.
+  bool is_long() const { return frame_data_bytes > kMaxFrameDataBytes; }
+  std::uint32_t most_frame_entries() const {
+    return is_long() ? kMaxLongFrameEntries : kMaxFrameEntries;
+  }
   ChunkGeometry from_geometry() const { return {chunk_shift, from_bytes}; }
   ChunkGeometry to_geometry() const { return {chunk_shift, to_bytes}; }
   // Old content exists below this and is what "before" means (D6).

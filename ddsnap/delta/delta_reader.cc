@@ -61,7 +61,7 @@ Result<DeltaFrame> DeltaReader::read_frame(std::span<const std::byte, kIndexHead
   std::copy(begin.begin(), begin.end(), fixed.begin());
   DD_TRY(take(std::span(fixed).subspan(begin.size())));
   const FrameShape shape = DD_TRY(decode_frame_shape(header_, fixed));
-  std::vector<std::byte> rest(shape.rest_bytes());  // at most kMaxFrameDataBytes and its table
+  std::vector<std::byte> rest(shape.rest_bytes());  // at most a frame and its table
   DD_TRY(take(rest));
   DeltaFrame frame = DD_TRY(decode_delta_frame(header_, fixed, rest));
   DD_TRY(check_order(frame));
@@ -114,7 +114,8 @@ Status DeltaReader::check_totals(std::uint64_t index_offset_bytes,
                                  const Hash128& stream_hash) const {
   if (trailer_.stream_hash != stream_hash) return damaged("the hash of the whole stream is wrong");
   if (trailer_.totals != totals_ || trailer_.stream_bytes != offset_bytes_ ||
-      trailer_.index_offset_bytes != index_offset_bytes || totals_.chunks != header_.chunk_count)
+      trailer_.index_offset_bytes != index_offset_bytes || totals_.chunks > header_.chunk_count ||
+      (totals_.chunks < header_.chunk_count && !header_.is_trimmed))
     return damaged("its totals do not fit its frames");
   const std::uint64_t first_of_tail = header_.common_bytes() >> header_.chunk_shift;
   const std::uint64_t chunks = header_.to_geometry().chunk_count();

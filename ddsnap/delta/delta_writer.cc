@@ -20,7 +20,8 @@ Status DeltaWriter::write(DeltaFrame& frame, std::span<const std::byte> payload)
 }
 
 Result<DeltaTotals> DeltaWriter::finish() {
-  DD_CHECK(totals_.chunks == header_.chunk_count);
+  DD_CHECK(totals_.chunks == header_.chunk_count ||
+           (header_.is_trimmed && totals_.chunks < header_.chunk_count));
   DeltaTrailer trailer;
   trailer.totals = totals_;
   trailer.index_offset_bytes = offset_bytes_;

@@ -25,7 +25,7 @@ class DeltaWriter {
   Status write(DeltaFrame& frame) { return write(frame, frame.payload); }
   // The same with a payload that lies elsewhere.
   Status write(DeltaFrame& frame, std::span<const std::byte> payload);
-  // Requires: as many chunks were written as the header announces.
+  // Requires: as many chunks were written as the header announces; no more, when it is trimmed.
   Result<DeltaTotals> finish();
   // Of the stream so far.
   std::uint64_t stream_bytes() const { return offset_bytes_; }

@@ -180,6 +180,74 @@ TEST(CreateDelta, HolesCostNothing) {
   EXPECT_LT(sink.bytes().size(), 3 * content.size() + (40 << 10));
 }
 
+// Listed though nothing changed: named as unchanged, or left out.
+TEST(CreateDelta, TrimmedOfWhatDidNotChange) {
+  const Pair pair = make_pair_of_volumes(12, 2 << 20, (2 << 20) + 512);
+  Changelist all = pair.list();
+  const std::uint64_t changed = all.chunk_count();
+  all.before.clear();
+  all.ranges = {{{0}, static_cast<std::uint32_t>(all.to_geometry().chunk_count())}};
+  const auto from = device_of(pair.old_bytes);
+  const auto to = device_of(pair.new_bytes);
+  for (const DeltaMode mode : {DeltaMode::kRaw, DeltaMode::kBest}) {
+    SeededRandom random(1);
+    MemorySink whole, trimmed;
+    const auto made = create_delta(all, from.get(), *to, {.mode = mode}, random, whole);
+    ASSERT_OK(made);
+    EXPECT_EQ(made->totals.same_chunks, all.chunk_count() - changed);
+    const auto less =
+        create_delta(all, from.get(), *to, {.mode = mode, .is_trimmed = true}, random, trimmed);
+    ASSERT_OK(less);
+    EXPECT_EQ(less->totals.chunks, changed);
+    EXPECT_EQ(less->totals.same_chunks, 0u);
+    EXPECT_EQ(less->header.chunk_count, all.chunk_count());
+    EXPECT_LT(trimmed.bytes().size(), whole.bytes().size());
+    Bytes before = pair.old_bytes;
+    before.resize(pair.new_bytes.size());
+    const auto target = device_of(before);
+    MemoryApplyState state;
+    ASSERT_OK(apply(trimmed.bytes(), *target, state));
+    EXPECT_TRUE(target->content().to_vector() == pair.new_bytes);
+  }
+}
+
+// What moved over a distance that a long frame covers and an ordinary one does not.
+TEST(CreateDelta, LongFramesFindWhatMoved) {
+  constexpr std::size_t kHalf = 3 << 20;
+  SeededRandom random(13);
+  Pair pair;
+  pair.to_uuid = Uuid::make(random);
+  pair.old_bytes = random_bytes(random, 2 * kHalf);
+  pair.new_bytes = pair.old_bytes;
+  std::rotate(pair.new_bytes.begin(), pair.new_bytes.begin() + kHalf, pair.new_bytes.end());
+  const Changelist list = pair.list();
+  const CreateDeltaOptions options{.mode = DeltaMode::kDifference};
+  CreateDeltaOptions long_options = options;
+  long_options.frame_data_bytes = 8 << 20;
+  EXPECT_GT(pair.delta(list, options).size(), 2 * kHalf);
+  const Bytes delta = pair.delta(list, long_options);
+  EXPECT_LT(delta.size(), 2 * kHalf / 8);
+  for (const bool is_pipe : {false, true}) {
+    const auto target = device_of(pair.old_bytes);
+    MemoryApplyState state;
+    ASSERT_OK(apply(delta, *target, state, {}, is_pipe));
+    EXPECT_TRUE(target->content().to_vector() == pair.new_bytes);
+  }
+}
+
+TEST(CreateDelta, LongFramesNeedTheirMemory) {
+  const Pair pair = make_pair_of_volumes(14, kSize, kSize);
+  const auto from = device_of(pair.old_bytes);
+  const auto to = device_of(pair.new_bytes);
+  WorkContext context;
+  context.memory_bytes = kMinWorkMemoryBytes;
+  SeededRandom random(1);
+  MemorySink sink;
+  const CreateDeltaOptions options{.frame_data_bytes = kMaxLongFrameDataBytes};
+  expect_error(create_delta(pair.list(), from.get(), to.get(), options, random, sink, context),
+               "need four times that memory");
+}
+
 TEST(CreateDelta, InterruptedItLeavesNothing) {
   const Pair pair = make_pair_of_volumes(10, 8 << 20, 8 << 20);
   const auto from = device_of(pair.old_bytes);

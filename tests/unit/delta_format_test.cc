@@ -99,6 +99,40 @@ TEST(DeltaFormat, FullDeltaNamesZeroRangesInAFewBytes) {
   EXPECT_EQ(parsed.frames[0].entries[0].before_kind, BeforeKind::kNew);
 }
 
+// The same volumes with every chunk listed, trimmed, and with long frames: version 2.
+TEST(DeltaFormat, GoldenFileOfVersion2) {
+  const Pair pair = example();
+  Changelist list = pair.list();
+  list.from_tag = "0";
+  list.to_tag = "1";
+  list.ranges = {{{0}, 3}};
+  list.before.clear();
+  const Bytes delta = pair.delta(list, {.mode = DeltaMode::kRaw,
+                                        .codec = {Codec::kLz4, 1},
+                                        .created_ns = 1'700'000'000'000'000'000,
+                                        .frame_data_bytes = 2u << 20,
+                                        .is_trimmed = true});
+  expect_golden("delta_v2.hex", delta);
+  const Parsed parsed = parse(delta);
+  EXPECT_TRUE(parsed.header.is_trimmed);
+  EXPECT_TRUE(parsed.header.is_long());
+  EXPECT_EQ(parsed.header.chunk_count, 3u);
+  EXPECT_EQ(parsed.trailer.totals.chunks, 2u);
+}
+
+// What only version 2 may say is damage in version 1.
+TEST(DeltaFormat, AProgramOfVersion1WouldKnow) {
+  const Pair pair = example();
+  const Parsed parsed = parse(pair.delta(pair.list()));
+  DeltaHeader header = parsed.header;
+  EXPECT_EQ(encode_delta_header(header)[8], std::byte{1});
+  header.is_trimmed = true;
+  EXPECT_EQ(encode_delta_header(header)[8], std::byte{2});
+  header.is_trimmed = false;
+  header.frame_data_bytes = kMaxFrameDataBytes + 1;
+  EXPECT_EQ(encode_delta_header(header)[8], std::byte{2});
+}
+
 TEST(DeltaFormat, GrownVolumeMustBeComplete) {
   // A hand-made delta that leaves out a chunk of the new part (D6).
   const Pair pair = make_pair_of_volumes(3, 8192, 16384);
