@@ -190,10 +190,7 @@ Status SnapStore::Impl::judge(const CopiedOutOp& last) {
     if (exception.slot.value >= layout().slot_count)
       return fail(ErrorCode::kDamaged, "a journal record names a slot beyond the snapstore");
     if (read_slot(exception, buffer.span())) continue;
-    const ByteRange bytes = facts.geometry.bytes_of(chunk);
-    std::fill(buffer.span().begin(), buffer.span().end(), std::byte{0});
-    if (origin.read_at(bytes.offset_bytes, buffer.span().first(bytes.length_bytes)) &&
-        hash_chunk(buffer.span()) == exception.hash) {
+    if (is_at_origin(chunk, exception.hash, buffer.span())) {
       state.forget_copy_out(last.table, last.boundary, chunk);
       continue;
     }
@@ -205,6 +202,14 @@ Status SnapStore::Impl::judge(const CopiedOutOp& last) {
   return {};
 }
 
+// Whether the origin can be read and still holds what was copied out.
+bool SnapStore::Impl::is_at_origin(ChunkNr chunk, ChunkHash hash, std::span<std::byte> into) {
+  const ByteRange bytes = facts.geometry.bytes_of(chunk);
+  std::fill(into.begin(), into.end(), std::byte{0});
+  return origin.read_at(bytes.offset_bytes, into.first(bytes.length_bytes)) &&
+         hash_chunk(into) == hash;
+}
+
 // Whether the slot can be read and holds what was copied out.
 bool SnapStore::Impl::read_slot(const Exception& exception, std::span<std::byte> into) {
   return snapstore.read_at(layout().slot_offset_bytes(exception.slot), into) &&
@@ -214,17 +219,24 @@ bool SnapStore::Impl::read_slot(const Exception& exception, std::span<std::byte>
 // What was judged and kept is copied to other slots: after a failed flush a cache may show as clean
 // what the device never got (S10). Not over itself, where a torn sector would end it. The old
 // slots, which are returned, stay as they are until the checkpoint that names the new ones is
-// durable.
+// durable. A full store has no other slots: there a chunk that is still at the origin is written
+// over itself, since the origin tells what a torn one held; one that is not was granted, so its
+// flush had succeeded.
 Result<std::vector<SlotNr>> SnapStore::Impl::copy_kept(const CopiedOutOp& last) {
   std::vector<SlotNr> old_slots;
   AlignedBuffer buffer(facts.geometry.chunk_bytes());
+  AlignedBuffer at_origin(facts.geometry.chunk_bytes());
   Table& table = *state.find(last.table)->table;
   for (const auto& [chunk, exception] : last.exceptions) {
     const auto kept = table.recent.find(chunk.value);
     if (!exception.has_slot() || kept == table.recent.end()) continue;
     if (!read_slot(exception, buffer.span())) continue;  // found damaged, and said so
     const auto slot = slots.allocate();
-    if (!slot) break;  // a full store keeps what it has
+    if (!slot) {
+      if (is_at_origin(chunk, exception.hash, at_origin.span()))
+        DD_TRY(snapstore.write_at(layout().slot_offset_bytes(exception.slot), buffer.span()));
+      continue;
+    }
     DD_TRY(snapstore.write_at(layout().slot_offset_bytes({*slot}), buffer.span()));
     kept->second.slot = {*slot};
     old_slots.push_back(exception.slot);

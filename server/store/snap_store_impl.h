@@ -137,6 +137,7 @@ struct SnapStore::Impl {
   Status load_table(Table& table);
   Result<std::optional<CopiedOutOp>> replay_journal();
   Status judge(const CopiedOutOp& last);
+  bool is_at_origin(ChunkNr chunk, ChunkHash hash, std::span<std::byte> into);
   bool read_slot(const Exception& exception, std::span<std::byte> into);
   Result<std::vector<SlotNr>> copy_kept(const CopiedOutOp& last);
   Status derive_used_slots();

@@ -181,7 +181,9 @@ Status SimWorld::count_operation(const SimDevice& device) {
 
 SimWorld::FlushFate SimWorld::next_flush_fate() {
   const std::uint64_t number = flushes_++;
-  if (failing_flush_ == number) return FlushFate::kFails;
+  if (failing_flush_ && number >= *failing_flush_ &&
+      number - *failing_flush_ < failing_flush_count_)
+    return FlushFate::kFails;
   if (ignores_flushes_ || ignored_flush_ == number) return FlushFate::kIgnored;
   return FlushFate::kWorks;
 }

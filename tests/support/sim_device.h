@@ -134,7 +134,11 @@ class SimWorld {
   void ignore_flush(std::uint64_t number) { ignored_flush_ = number; }
   // The flush with this number (from 0) fails with EIO; the writes before it stay readable but will
   // never be made durable by a later flush, as the page cache of Linux has it (S10).
-  void fail_flush(std::uint64_t number) { failing_flush_ = number; }
+  // `count` of them, from that one on.
+  void fail_flush(std::uint64_t number, std::uint64_t count = 1) {
+    failing_flush_ = number;
+    failing_flush_count_ = count;
+  }
 
   // At most max_images outcomes of a power cut at this instant (crashed or not), deterministic by
   // the seed, without repeating the fixed ones: all kept and all dropped always first; then every
@@ -158,6 +162,7 @@ class SimWorld {
   std::optional<std::uint64_t> crash_at_;
   std::optional<std::uint64_t> ignored_flush_;
   std::optional<std::uint64_t> failing_flush_;
+  std::uint64_t failing_flush_count_ = 1;
   bool crashed_ = false;
   bool ignores_flushes_ = false;
   std::uint64_t operations_ = 0;

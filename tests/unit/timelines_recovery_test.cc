@@ -3,9 +3,11 @@
 // and compared with a model.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "tests/support/fault_device.h"
+#include "tests/support/sim_device.h"
 #include "tests/support/small_store.h"
 
 namespace ddsnap::test {
@@ -103,6 +105,55 @@ TEST(Timeline1, RottenSlotOfAnOlderRecordIsNeverServedAndHurtsOnlyItself) {
   flip_bit(world.snapstore, rotten);
   world.open();
   EXPECT_EQ(world.wrong(), "snapshot " + world.model.boundaries[0].tag + " chunk 7 cannot be read");
+}
+
+// The whole-volume simulation found it (seed 12583): a full store has no slots to copy to what a
+// failed flush left in the cache alone, and the next power cut took it.
+TEST(Timeline1, KeptCopyOutsOfAFullStoreOutliveThePowerCutAfterAFailedFlush) {
+  constexpr std::uint64_t kChunks = 16;
+  constexpr std::uint64_t kMetadataBytes = (64u << 10) + (128u << 10) + 64 * 4096;
+  SimWorld world(1);
+  SimDevice& origin = world.add_device("origin", {.size_bytes = kChunks * 4096});
+  SimDevice& snapstore =
+      world.add_device("snapstore", {.size_bytes = kMetadataBytes + kChunks * 4096});
+  SeededRandom random(1);
+  std::vector<std::byte> old_bytes(kChunks * 4096);
+  random.fill(old_bytes);
+  ASSERT_TRUE(origin.write_at(0, old_bytes));
+  ASSERT_TRUE(origin.flush());
+  ASSERT_TRUE(initialize_store({snapstore, origin}, {.chunk_shift = 12}, random));
+  auto store = SnapStore::open({snapstore, origin}, {}, random);
+  ASSERT_TRUE(store);
+  ASSERT_EQ((*store)->facts().slots_total, kChunks);
+  ASSERT_TRUE((*store)->create({.uuid = Uuid::make(random), .tag = "0"}));
+  std::vector<WriteAsk> asks;
+  for (std::uint32_t chunk = 0; chunk < kChunks; ++chunk) asks.push_back({{chunk}});
+  world.fail_flush(world.flushes(), 2);
+  ASSERT_FALSE((*store)->prepare_writes(asks));
+  // The server is started again; all its slots are taken. Now the writers get their grants.
+  store = SnapStore::open({snapstore, origin}, {.must_resume = true}, random);
+  ASSERT_TRUE(store) << store.error().message();
+  ASSERT_EQ((*store)->usage().slots_free, 0u);
+  for (std::uint32_t chunk = 0; chunk < kChunks; ++chunk)
+    ASSERT_TRUE((*store)->is_granted({chunk}));
+  ASSERT_TRUE(origin.write_at(0, std::vector<std::byte>(kChunks * 4096)));
+  ASSERT_TRUE(origin.flush());
+  world.crash_now();
+  for (const SimImage& image : world.crash_images(4)) {
+    SimWorld after(image, 2);
+    const auto again = SnapStore::open({after.device(1), after.device(0)}, {}, random);
+    ASSERT_TRUE(again) << again.error().message();
+    std::vector<Location> places;
+    ASSERT_TRUE((*again)->locate((*again)->find("0")->epoch, {{0}, kChunks}, places));
+    for (std::uint32_t chunk = 0; chunk < kChunks; ++chunk) {
+      ASSERT_EQ(places[chunk].place, Location::Place::kSlot);
+      std::vector<std::byte> bytes(4096);
+      const std::uint64_t slots_at = (*again)->facts().slots_offset_bytes;
+      ASSERT_TRUE(after.device(1).read_at(slots_at + places[chunk].slot.value * 4096, bytes));
+      EXPECT_TRUE(std::ranges::equal(bytes, std::span(old_bytes).subspan(chunk * 4096, 4096)))
+          << image.description << ", chunk " << chunk;
+    }
+  }
 }
 
 }  // namespace
