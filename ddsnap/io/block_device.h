@@ -13,9 +13,8 @@
 //           unknown.
 // Durable   Nothing before flush() succeeded. A failed flush may never be trusted away by a later
 //           good one (S10).
-// Threads   run(), flush(), discard(), write_zeroes() of one object are safe from several threads
-//           only where the implementation says so (FileDevice but with io_uring, MemoryDevice,
-//           SnapshotDevice); the caller serialises otherwise.
+// Threads   Safe from several threads, unless an implementation says otherwise (a SimDevice is
+//           deterministic under one thread only).
 // Lifetime  Request buffers are borrowed until run() returns.
 #pragma once
 

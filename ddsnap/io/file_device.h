@@ -9,8 +9,8 @@
 //           write to a device opened read-only is kUsage.
 // Durable   flush() is fdatasync(). After a failed one Linux forgets which pages were dirty, so a
 //           later success proves nothing (S10).
-// Threads   kSync and kThreads: all but refresh_size() is safe from several threads. kUring: the
-//           caller serialises run(). The thread that opens sets PR_SET_IO_FLUSHER first (T9).
+// Threads   All but refresh_size() is safe from several threads. The thread that opens sets
+//           PR_SET_IO_FLUSHER first (T9).
 // Lifetime  One open file description carries all I/O, so the lock of ownership is taken on fd()
 //           (S8). The one exception, the partial last block in direct mode, is written through a
 //           second, buffered one, and synchronously: no such write outlives the process.
@@ -43,6 +43,8 @@ struct FileOptions {
   IoEngineKind engine = IoEngineKind::kUring;
   // What buffered reads bring into the page cache is let go again.
   bool leaves_cache_alone = false;
+  // With direct I/O: what the page cache happens to hold is read from there. Nothing is put there.
+  bool reads_cached = false;
 };
 
 class FileDevice final : public BlockDevice {
@@ -71,6 +73,9 @@ class FileDevice final : public BlockDevice {
   FileDevice(std::string name, UniqueFd fd, const FileOptions& options, const FileFacts& facts);
 
   Status open_tail();
+  Result<UniqueFd> open_buffered(DeviceAccess access) const;
+  std::vector<std::size_t> read_cached(std::span<IoRequest> batch) const;
+  Status run_uncached(std::span<IoRequest> batch);
   Status check_changeable(ByteRange range) const;
   Status run_admitted(std::span<IoRequest> batch);
   Status run_direct(std::span<IoRequest> batch, const DirectBatch::Limits& limits);
@@ -81,7 +86,8 @@ class FileDevice final : public BlockDevice {
   const bool is_direct_;
   FileFacts facts_;
   UniqueFd fd_;
-  UniqueFd tail_fd_;  // buffered; open only where a direct file ends in a partial block
+  UniqueFd tail_fd_;   // buffered; open only where a direct file ends in a partial block
+  UniqueFd cache_fd_;  // buffered, for reads_cached
   std::unique_ptr<IoEngine> engine_;
   std::unique_ptr<CacheFootprint> footprint_;  // null: reads stay in the cache as usual
 };

@@ -59,6 +59,8 @@ Result<FileFacts> inspect_file(int fd, const std::string& name, bool is_direct) 
     facts.geometry = {.size_bytes = static_cast<std::uint64_t>(status.st_size),
                       .block_bytes = kSectorBytes,
                       .physical_bytes = kPageBytes};
+    facts.is_sparse =
+        static_cast<std::uint64_t>(status.st_blocks) * 512 < facts.geometry.size_bytes;
   } else {
     return fail(ErrorCode::kUsage, name + " is neither a file nor a block device");
   }

@@ -16,6 +16,7 @@ namespace ddsnap {
 struct FileFacts {
   DeviceGeometry geometry;
   bool is_block_device = false;
+  bool is_sparse = false;                    // a file that has less space than its size
   std::uint32_t memory_alignment_bytes = 1;  // of request buffers; above 1 with direct I/O only
 };
 

@@ -6,7 +6,7 @@
 
 #include "ddsnap/io/sync_engine.h"
 #include "ddsnap/io/thread_engine.h"
-#include "ddsnap/io/uring_engine.h"
+#include "ddsnap/io/uring_pool.h"
 
 namespace ddsnap {
 
@@ -15,7 +15,7 @@ std::unique_ptr<IoEngine> make_io_engine(IoEngineKind kind) {
     case IoEngineKind::kSync:
       return std::make_unique<SyncEngine>();
     case IoEngineKind::kUring:
-      if (auto uring = UringEngine::make()) return std::move(*uring);
+      if (auto uring = UringPool::make()) return std::move(*uring);
       // Forbidden (containers, kernel.io_uring_disabled) or too old: the pool does the same.
       return std::make_unique<ThreadEngine>();
     case IoEngineKind::kThreads:

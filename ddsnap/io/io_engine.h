@@ -6,7 +6,7 @@
 //           are valid for the descriptor (inside the file, aligned where it is O_DIRECT): the
 //           device has checked.
 // Errors    In the requests only.
-// Threads   make_io_engine() says. The pool's threads and the ring's workers inherit
+// Threads   run() is safe from several threads. The pool's threads and the ring's workers inherit
 //           PR_SET_IO_FLUSHER from the thread that makes the engine, so that is set first (T9).
 // Lifetime  Borrows fd, name and requests until run() returns; never holds them longer.
 #pragma once
@@ -34,9 +34,9 @@ class IoEngine {
 };
 
 enum class IoEngineKind : std::uint8_t {
-  kSync,     // pread and pwrite in the calling thread; safe from many threads
-  kUring,    // many in flight by io_uring; the caller serialises. Without io_uring: kThreads
-  kThreads,  // a pool of kIoPoolThreads; safe from many threads
+  kSync,     // pread and pwrite in the calling thread
+  kUring,    // many in flight by io_uring. Without io_uring: kThreads
+  kThreads,  // a pool of kIoPoolThreads
 };
 
 std::unique_ptr<IoEngine> make_io_engine(IoEngineKind kind);

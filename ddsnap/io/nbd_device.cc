@@ -123,6 +123,7 @@ Status NbdDevice::learn_features(DeviceAccess access) {
 }
 
 Status NbdDevice::run(std::span<IoRequest> batch) {
+  const std::lock_guard turn(turn_);
   DD_TRY(admit_batch(*this, batch, is_writable_));
   NbdBatch(handle_.get(), name_, batch, max_transfer_bytes_).run();
   for (const IoRequest& request : batch)
@@ -131,6 +132,7 @@ Status NbdDevice::run(std::span<IoRequest> batch) {
 }
 
 Status NbdDevice::flush() {
+  const std::lock_guard turn(turn_);
   if (!can_flush_ || !is_writable_) return {};
   if (nbd_flush(handle_.get(), 0) != 0) return error("cannot flush");
   return {};
@@ -143,6 +145,7 @@ Status NbdDevice::check_changeable(ByteRange range) const {
 }
 
 Status NbdDevice::discard(ByteRange range) {
+  const std::lock_guard turn(turn_);
   DD_TRY(check_changeable(range));
   if (!can_trim_) return {};
   return in_pieces(range, kMaxNbdRangeBytes, [&](std::uint64_t offset, std::uint64_t length) {
@@ -152,6 +155,7 @@ Status NbdDevice::discard(ByteRange range) {
 }
 
 Status NbdDevice::write_zeroes(ByteRange range) {
+  const std::lock_guard turn(turn_);
   DD_TRY(check_changeable(range));
   if (!can_zero_) return BlockDevice::write_zeroes(range);
   // Servers without the command's fast path turn it into a write of this length.
@@ -163,6 +167,7 @@ Status NbdDevice::write_zeroes(ByteRange range) {
 }
 
 Result<std::vector<Extent>> NbdDevice::extents(ByteRange range) {
+  const std::lock_guard turn(turn_);
   if (!can_tell_extents_) return BlockDevice::extents(range);
   DD_TRY(check_range(*this, range));
   ExtentList list(range);

@@ -8,11 +8,12 @@
 //           up again. What the server answers is kIo or kNoSpace with its errno.
 // Durable   flush() is NBD_CMD_FLUSH. A server that does not offer it says that it has no cache,
 //           and then flush() has nothing to do.
-// Threads   None inside; the caller serialises.
+// Threads   Safe from several threads, which take turns.
 // Source    The NBD protocol document (NetworkBlockDevice/nbd, doc/proto.md); libnbd(3).
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +56,8 @@ class NbdDevice final : public BlockDevice {
   Status error(std::string_view what) const;  // of the last libnbd call in this thread
 
   const std::string name_;
+  // Recursive: what a server cannot do is done by other calls.
+  std::recursive_mutex turn_;
   Handle handle_;
   DeviceGeometry geometry_;
   std::size_t max_transfer_bytes_ = 0;

@@ -13,8 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <thread>
 
 #include "ddsnap/base/limits.h"
 #include "ddsnap/base/random.h"
@@ -88,6 +90,21 @@ TEST_P(IoEngineTest, ErrnoReachesTheRequest) {
     ASSERT_FALSE(request.status);
     EXPECT_EQ(request.status.error().sys_errno, EBADF);
   }
+}
+
+TEST_P(IoEngineTest, SeveralThreadsAtOnce) {
+  const auto engine = make_io_engine(GetParam());
+  std::atomic<int> failures = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&, i] {
+        const std::string name = directory_.file("file" + std::to_string(i));
+        const UniqueFd fd(::open(name.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+        if (!works(*engine, {fd.get(), name})) ++failures;
+      });
+  }
+  EXPECT_EQ(failures, 0);
 }
 
 TEST_P(IoEngineTest, EmptyBatch) {
