@@ -77,8 +77,9 @@ inline constexpr std::uint32_t kMaxFrameEntries = 1024;
 inline constexpr std::uint32_t kMaxLongFrameDataBytes = 32u << 20;  // of deltas of version 2
 inline constexpr std::uint32_t kMaxLongFrameEntries = 32768;
 inline constexpr std::uint32_t kMaxRunChunks = 65535;        // of one entry
-inline constexpr std::size_t kApplyWindowBytes = 16u << 20;  // content journalled at once
+inline constexpr std::size_t kApplyWindowBytes = 32u << 20;  // content journalled at once
 inline constexpr std::size_t kMaxApplyWindowFrames = 4096;
+inline constexpr std::size_t kMaxTargetSamples = 64;  // remembered with one target
 inline constexpr std::size_t kMaxApplyStateBytes = 64u << 20;
 inline constexpr std::size_t kScanPieceBytes = 4u << 20;     // looked at by one thread in one go
 inline constexpr std::uint64_t kScanRegionBytes = 1u << 30;  // asked for holes in one go
@@ -92,6 +93,10 @@ inline constexpr std::size_t kMaxReportedRanges = 64;       // in what verify te
 inline constexpr std::size_t kReadPieceBytes = 1u << 20;    // read of a device or stream in one go
 inline constexpr std::uint32_t kLookAheadChunks = 16384;    // told to a device before they are read
 inline constexpr std::uint64_t kHoleWindowBytes = 1u << 30;  // asked for holes in one go
+
+inline constexpr std::size_t kFrameGroupBytes = 4u
+                                                << 20;  // of frames whose chunks are read at once
+inline constexpr std::size_t kMaxFramesInFlight = 256;
 
 // Long work: deltas, comparisons
 inline constexpr unsigned kMaxWorkers = 64;

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "ddsnap/base/interruption.h"
 #include "ddsnap/base/limits.h"
@@ -26,6 +27,8 @@ struct WorkProgress {
 class ProgressListener {
  public:
   virtual ~ProgressListener() = default;
+  // What the work is called, where that is known only after it began: the newer snapshot's tag.
+  virtual void on_name(const std::string& /*tag*/) {}
   // Often; whoever writes something decides how often that is.
   virtual void on_progress(const WorkProgress& progress) = 0;
 };

@@ -11,8 +11,11 @@ namespace ddsnap {
 
 namespace {
 
-// Whether apply-delta would go through, as far as contents decide.
+// Whether apply-delta would go through without --force.
 bool can_be_applied(const FitReport& report) {
+  if (report.fit == Fit::kAlreadyApplied) return true;
+  if (!report.history.empty() || (report.unproven.chunks != 0 && !report.is_base_proven))
+    return false;
   switch (report.fit) {
     case Fit::kFits:
     case Fit::kAlreadyApplied:
@@ -26,7 +29,7 @@ bool can_be_applied(const FitReport& report) {
 }
 
 Result<int> verify_alone(ByteSource& source, bool as_json) {
-  const DeltaFacts facts = DD_TRY(verify_delta(source));
+  const DeltaFacts facts = DD_TRY(verify_delta(source, WorkContext{}));
   if (as_json)
     fmt::print("{}\n", to_json(facts).dump(2));
   else
@@ -39,7 +42,7 @@ Result<int> verify_fit(ByteSource& source, const std::string& device_name, bool 
   auto device = DD_TRY(open_any_device(device_name, DeviceAccess::kReadOnly));
   FileApplyState record = DD_TRY(record_of_target(device_name));
   const TargetState state = DD_TRY(record.load());
-  const FitReport report = DD_TRY(verify_delta_against(source, *device, state));
+  const FitReport report = DD_TRY(verify_delta_against(source, *device, state, WorkContext{}));
   if (as_json)
     fmt::print("{}\n", to_json(report).dump(2));
   else

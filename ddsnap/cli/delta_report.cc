@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 #include "ddsnap/cli/size_text.h"
@@ -62,10 +63,19 @@ ordered_json frames_json(const DeltaFacts& facts) {
   return all;
 }
 
-std::string first_range(const ChunkTally& tally) {
-  if (tally.ranges.empty()) return {};
-  const ChunkRange& range = tally.ranges.front();
-  return fmt::format(", first {} at chunk {}", range.count, range.first.value);
+// A line of the first ranges of a kind; nothing where there are none.
+std::string ranges_text(const char* kind, const ChunkTally& tally) {
+  constexpr std::size_t kShown = 8;
+  std::string text;
+  std::uint64_t shown_chunks = 0;
+  for (std::size_t i = 0; i < std::min(kShown, tally.ranges.size()); ++i) {
+    const ChunkRange& range = tally.ranges[i];
+    shown_chunks += range.count;
+    text += fmt::format("{}{}", i == 0 ? "" : ", ", range.first.value);
+    if (range.count > 1) text += fmt::format("-{}", range.end() - 1);
+  }
+  if (text.empty()) return {};
+  return fmt::format("{}: chunks {}{}\n", kind, text, shown_chunks < tally.chunks ? ", ..." : "");
 }
 
 }  // namespace
@@ -114,10 +124,28 @@ ordered_json to_json(const FitReport& report) {
                    {"after", tally_json(report.after)},
                    {"unchanged", tally_json(report.unchanged)},
                    {"foreign", tally_json(report.foreign)},
+                   {"in_doubt", tally_json(report.in_doubt)},
                    {"unproven", tally_json(report.unproven)},
                    {"is_base_proven", report.is_base_proven},
-                   {"is_interrupted", report.is_interrupted}};
+                   {"is_interrupted", report.is_interrupted},
+                   {"was_replaced", report.was_replaced},
+                   {"refused_by_record", report.history}};
   return all;
+}
+
+ordered_json to_json(const ApplyReport& report) {
+  const DeltaHeader& header = report.header;
+  return {{"outcome", name_of(report.outcome)},
+          {"delta", header.delta_uuid.to_string()},
+          {"from", end_json(header.from_tag, header.from_uuid, header.from_bytes)},
+          {"to", end_json(header.to_tag, header.to_uuid, header.to_bytes)},
+          {"chunk_bytes", header.to_geometry().chunk_bytes()},
+          {"chunks", header.chunk_count},
+          {"chunks_written", report.chunks_written},
+          {"chunks_zeroed", report.chunks_zeroed},
+          {"chunks_done_before", report.chunks_done_before},
+          {"was_resumed", report.was_resumed},
+          {"was_replaced", report.was_replaced}};
 }
 
 std::string to_text(const ChangelistFacts& facts) {
@@ -162,14 +190,22 @@ std::string to_text(const DeltaFacts& facts) {
 
 std::string to_text(const FitReport& report, const std::string& device_name) {
   std::string text = fmt::format(
-      "{}: {}; of {} chunks {} hold the old content{}, {} the new, {} are the same in both, {} are "
-      "foreign{}\n",
+      "{}: {}; of {} chunks {} hold the old content, {} the new, {} are the same in both, {} are "
+      "foreign\n",
       device_name, name_of(report.fit), with_commas(report.delta.trailer.totals.chunks),
-      with_commas(report.before.chunks), first_range(report.before),
-      with_commas(report.after.chunks), with_commas(report.unchanged.chunks),
-      with_commas(report.foreign.chunks), first_range(report.foreign));
+      with_commas(report.before.chunks), with_commas(report.after.chunks),
+      with_commas(report.unchanged.chunks), with_commas(report.foreign.chunks));
+  if (report.fit == Fit::kPartlyApplied || report.fit == Fit::kForeign)
+    text += ranges_text("old content", report.before) + ranges_text("new content", report.after) +
+            ranges_text("foreign", report.foreign);
+  if (report.was_replaced)
+    text += "it does not hold what the last apply left there: what was remembered does not count\n";
+  if (!report.history.empty()) text += report.history + '\n';
   if (report.is_interrupted)
-    text += "an apply of this delta was interrupted; run apply-delta again to finish it\n";
+    text += fmt::format(
+        "an apply of this delta was interrupted, {} chunks are in doubt; run apply-delta again to "
+        "finish it\n",
+        with_commas(report.in_doubt.chunks));
   if (report.unproven.chunks != 0 && !report.is_base_proven)
     text += fmt::format("{} chunks cannot be proven to be the base; apply-delta wants --force\n",
                         with_commas(report.unproven.chunks));

@@ -1,5 +1,5 @@
-// Changelists, deltas and how a delta fits a device, as `inspect` and `verify` show them: as text
-// and as JSON.
+// Changelists, deltas, how a delta fits a device and how an apply went, as `inspect`, `verify` and
+// `apply-delta` show them: as text and as JSON.
 //
 // Units     Counts are chunks and frames, sizes bytes, as the names say.
 // Threads   Plain functions.
@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "ddsnap/delta/apply_delta.h"
 #include "ddsnap/delta/inspect.h"
 #include "ddsnap/delta/verify.h"
 
@@ -16,6 +17,7 @@ namespace ddsnap {
 nlohmann::ordered_json to_json(const ChangelistFacts& facts);
 nlohmann::ordered_json to_json(const DeltaFacts& facts);
 nlohmann::ordered_json to_json(const FitReport& report);
+nlohmann::ordered_json to_json(const ApplyReport& report);
 
 std::string to_text(const ChangelistFacts& facts);
 std::string to_text(const DeltaFacts& facts);

@@ -1,11 +1,8 @@
 #include "ddsnap/cli/owned_target.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
-#include <cerrno>
-
-#include "ddsnap/base/unique_fd.h"
+#include "ddsnap/cli/device_users.h"
 #include "ddsnap/io/file_device.h"
 #include "ddsnap/io/nbd_device.h"
 #include "ddsnap/io/open_device.h"
@@ -19,26 +16,32 @@ bool is_path(const std::string& name) {
   return !name.starts_with(kDdsnapScheme) && !is_nbd_uri(name);
 }
 
-// An exclusive open of a block device fails while it is mounted or part of another one. Only asked:
-// device-mapper's own claim on the device must stay possible, so nothing is held.
+// The page cache is left alone where that is possible: what is written is not read again soon.
+Result<std::unique_ptr<FileDevice>> open_file(const std::string& name, DeviceAccess access) {
+  auto direct =
+      FileDevice::open(name, {.access = access, .caching = FileOptions::Caching::kDirect});
+  if (direct || direct.error().code != ErrorCode::kUsage) return direct;
+  return FileDevice::open(name, {.access = access});
+}
+
 Status check_unused(const std::string& path) {
-  const UniqueFd probe(::open(path.c_str(), O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC));
-  if (probe || errno != EBUSY) return {};
+  const std::string user = user_of_device(path);
+  if (user.empty()) return {};
   return fail(ErrorCode::kBusy,
-              fmt::format("{}: in use (mounted, swap, or part of another device); unmount it, or "
-                          "--force",
-                          path));
+              fmt::format("{}: in use ({}); take it out of use, or --force", path, user));
 }
 
 }  // namespace
 
-Result<OwnedTarget> OwnedTarget::open(const std::string& name, bool is_forced) {
+Result<OwnedTarget> OwnedTarget::open(const std::string& name, const How& how) {
+  const auto access = how.is_read_only ? DeviceAccess::kReadOnly : DeviceAccess::kReadWrite;
   if (!is_path(name)) {
-    auto device = DD_TRY(open_any_device(name, DeviceAccess::kReadWrite));
+    auto device = DD_TRY(open_any_device(name, access));
     return OwnedTarget(std::move(device), OwnershipLock());
   }
-  auto device = DD_TRY(FileDevice::open(name, {.access = DeviceAccess::kReadWrite}));
-  if (device->is_block_device() && !is_forced) DD_TRY(check_unused(name));
+  auto device = DD_TRY(open_file(name, access));
+  if (!how.is_forced) DD_TRY(check_unused(name));
+  if (how.is_read_only) return OwnedTarget(std::move(device), OwnershipLock());
   OwnershipLock lock =
       DD_TRY(OwnershipLock::take(device->fd(), LockBytes::all(), LockMode::kExclusive, name));
   return OwnedTarget(std::move(device), std::move(lock));

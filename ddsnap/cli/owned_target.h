@@ -4,7 +4,7 @@
 // Shape     A path is opened as a file device and locked as a whole; other names bring their own
 //           protection (a ddsnap: name is a target of its server).
 // Errors    kBusy when a server, a target or another apply holds the device, and, unless forced,
-//           when the kernel has it in use: mounted, swapped to, part of another device.
+//           when the kernel has it in use (device_users.h). A read-only one: kIo, saying so.
 // Threads   A plain value.
 // Lifetime  The lock goes with the descriptor's last write, also after a kill.
 #pragma once
@@ -20,7 +20,11 @@ namespace ddsnap {
 
 class OwnedTarget {
  public:
-  static Result<OwnedTarget> open(const std::string& name, bool is_forced);
+  struct How {
+    bool is_forced = false;
+    bool is_read_only = false;  // to look only: then nothing is locked, but its users are told
+  };
+  static Result<OwnedTarget> open(const std::string& name, const How& how);
   BlockDevice& device() { return *device_; }
 
  private:

@@ -26,6 +26,7 @@ class ProgressReport final : public ProgressListener {
   ~ProgressReport() override;
   ProgressReport(const ProgressReport&) = delete;
 
+  void on_name(const std::string& tag) override { tag_ = tag; }
   void on_progress(const WorkProgress& progress) override;
 
  private:
@@ -34,7 +35,7 @@ class ProgressReport final : public ProgressListener {
   void write_file(const WorkProgress& progress);
   void draw_line(const WorkProgress& progress, Clock::time_point now);
 
-  const std::string tag_;
+  std::string tag_;
   std::string path_;  // empty: none, or it cannot be written
   const bool has_terminal_;
   const Clock::time_point start_ = Clock::now();

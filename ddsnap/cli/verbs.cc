@@ -25,6 +25,7 @@ constexpr Verb kVerbs[] = {
     {"compare", cmd_compare, "print where two devices differ"},
     {"export", cmd_export, "write a delta as another program's stream (Ceph RBD)"},
     {"import", cmd_import, "make a delta from such a stream"},
+    {"rollback", cmd_rollback, "give the origin back what it held at a snapshot"},
     {"inspect", cmd_inspect, "tell what a changelist or delta file holds"},
     {"verify", cmd_verify, "check a delta, perhaps against a device"},
     {"dump", cmd_dump, "print all metadata of a snapstore as JSON"},

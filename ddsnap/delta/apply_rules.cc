@@ -6,6 +6,8 @@
 
 #include "ddsnap/base/limits.h"
 #include "ddsnap/delta/chunk_io.h"
+#include "ddsnap/delta/target_samples.h"
+#include "ddsnap/delta/undo_file.h"
 
 namespace ddsnap {
 
@@ -66,7 +68,17 @@ Status check_history(const DeltaHeader& header, const BlockDevice& target, const
   return {};
 }
 
+Result<bool> forget_what_is_gone(BlockDevice& target, TargetState& state) {
+  if (state.window) return false;
+  const Remembrance found = DD_TRY(compare_samples(target, state.samples));
+  state.is_touched = found == Remembrance::kTouched;
+  if (found != Remembrance::kReplaced) return false;
+  state = {};
+  return true;
+}
+
 bool is_base_proven(const DeltaHeader& header, const TargetState& state) {
+  if (state.is_touched) return false;
   // While this very delta is being applied, the record still names what it started from.
   const bool is_elsewhere = state.window && state.window->delta_uuid != header.delta_uuid;
   return !is_elsewhere && !header.from_uuid.is_nil() && state.snapshot_uuid == header.from_uuid;
@@ -75,6 +87,12 @@ bool is_base_proven(const DeltaHeader& header, const TargetState& state) {
 TargetState state_after(const DeltaHeader& header, TargetState state) {
   state.window.reset();
   state.snapshot_uuid = header.to_uuid;
+  auto& recent = state.recent_deltas;
+  // What is undone was never applied: it may come again.
+  if (!recent.empty() && undo_uuid_of(recent.back()) == header.delta_uuid) {
+    recent.pop_back();
+    return state;
+  }
   std::erase(state.recent_deltas, header.delta_uuid);
   state.recent_deltas.push_back(header.delta_uuid);
   if (state.recent_deltas.size() > kMaxRememberedDeltas)

@@ -20,6 +20,11 @@ Status check_target_size(const DeltaHeader& header, const BlockDevice& target);
 Status check_history(const DeltaHeader& header, const BlockDevice& target, const TargetState& state,
                      bool is_forced);
 
+// Where the target no longer holds what the last apply left there (target_samples.h), what is
+// remembered of it no longer counts: all of it where it was replaced, which is told, its proof of
+// the base where it was touched. An interrupted apply is never forgotten.
+Result<bool> forget_what_is_gone(BlockDevice& target, TargetState& state);
+
 // Whether the target is known to hold the snapshot that the delta starts from.
 bool is_base_proven(const DeltaHeader& header, const TargetState& state);
 

@@ -1,5 +1,6 @@
 #include "ddsnap/delta/apply_state.h"
 
+#include <dirent.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "ddsnap/base/endian.h"
 #include "ddsnap/base/hash.h"
@@ -21,15 +23,22 @@ namespace ddsnap {
 namespace {
 
 constexpr char kMagic[8] = {'D', 'D', 'S', 'A', 'P', 'P', 'L', 'Y'};
-constexpr std::uint16_t kVersionNumber = 1;
+constexpr std::uint16_t kVersionNumber = 2;
 constexpr std::uint64_t kSeed = 0x594c505041534444;
 
-enum : std::uint32_t { kFlagWindow = 1, kFlagForced = 2, kFlagsKnown = 3 };
+enum : std::uint32_t {
+  kFlagWindow = 1,
+  kFlagForced = 2,
+  kFlagUndo = 4,
+  kFlagRollBack = 8,
+  kFlagsKnown = 15
+};
 
 struct XDiskState {
   char magic[8];
   le16 version;
-  le16 reserved;
+  std::uint8_t sample_count;
+  std::uint8_t sample_shift;
   le32 flags;
   XDiskUuid snapshot_uuid;
   XDiskUuid window_delta_uuid;
@@ -39,9 +48,16 @@ struct XDiskState {
   le32 last_chunk;
   le32 recent_count;
   le32 saved_count;
+  le64 undo_frames;
   le64 checksum;  // of the whole record with this field zero
 };
-static_assert(sizeof(XDiskState) == 88 && alignof(XDiskState) == 1);
+static_assert(sizeof(XDiskState) == 96 && alignof(XDiskState) == 1);
+
+struct XDiskSample {
+  le32 chunk;
+  le64 hash;
+};
+static_assert(sizeof(XDiskSample) == 12 && alignof(XDiskSample) == 1);
 
 struct XDiskSaved {
   le64 frame_nr;
@@ -54,9 +70,20 @@ std::unexpected<Error> damaged() {
       "the record of what was applied is damaged; remove it only where no apply was interrupted");
 }
 
-std::uint64_t checksum_of_record(std::vector<std::byte> record) {
+// Of a record whose checksum field may be set already.
+std::uint64_t checksum_of_stored(std::span<const std::byte> bytes) {
+  std::vector<std::byte> record(bytes.begin(), bytes.end());
   std::memset(record.data() + offsetof(XDiskState, checksum), 0, sizeof(le64));
   return checksum_of(record, kSeed);
+}
+
+std::size_t stored_bytes(const TargetState& state) {
+  std::size_t bytes = sizeof(XDiskState) + state.recent_deltas.size() * sizeof(XDiskUuid) +
+                      state.samples.chunks.size() * sizeof(XDiskSample);
+  if (state.window)
+    for (const auto& saved : state.window->saved)
+      bytes += sizeof(XDiskSaved) + saved.content.size();
+  return bytes;
 }
 
 XDiskState pack(const TargetState& state) {
@@ -65,15 +92,20 @@ XDiskState pack(const TargetState& state) {
   disk.version = kVersionNumber;
   disk.snapshot_uuid = pack_uuid(state.snapshot_uuid);
   disk.recent_count = static_cast<std::uint32_t>(state.recent_deltas.size());
+  disk.sample_count = static_cast<std::uint8_t>(state.samples.chunks.size());
+  disk.sample_shift =
+      disk.sample_count == 0 ? 0 : static_cast<std::uint8_t>(state.samples.chunk_shift);
   if (!state.window) return disk;
   const ApplyWindow& window = *state.window;
-  disk.flags = kFlagWindow | (window.is_forced ? kFlagForced : 0u);
+  disk.flags = kFlagWindow | (window.is_forced ? kFlagForced : 0u) |
+               (window.has_undo ? kFlagUndo : 0u) | (window.is_roll_back ? kFlagRollBack : 0u);
   disk.window_delta_uuid = pack_uuid(window.delta_uuid);
   disk.first_frame = window.first_frame;
   disk.frame_count = window.frame_count;
   disk.first_chunk = window.first_chunk.value;
   disk.last_chunk = window.last_chunk.value;
   disk.saved_count = static_cast<std::uint32_t>(window.saved.size());
+  disk.undo_frames = window.undo_frames;
   return disk;
 }
 
@@ -84,7 +116,10 @@ Result<ApplyWindow> unpack_window(const XDiskState& disk, ByteReader& reader) {
   window.frame_count = disk.frame_count.get();
   window.first_chunk = {disk.first_chunk.get()};
   window.last_chunk = {disk.last_chunk.get()};
+  window.undo_frames = disk.undo_frames.get();
   window.is_forced = (disk.flags.get() & kFlagForced) != 0;
+  window.has_undo = (disk.flags.get() & kFlagUndo) != 0;
+  window.is_roll_back = (disk.flags.get() & kFlagRollBack) != 0;
   for (std::uint32_t i = 0; i < disk.saved_count.get(); ++i) {
     const auto saved = reader.take_struct<XDiskSaved>();
     const auto content =
@@ -95,17 +130,48 @@ Result<ApplyWindow> unpack_window(const XDiskState& disk, ByteReader& reader) {
   return window;
 }
 
+// What an apply that was killed was about to store. Whoever stores has the target to himself (S8).
+void remove_leftovers(const std::string& path) {
+  const std::string folder = folder_of(path);
+  const std::string begin = path.substr(path.rfind('/') + 1) + ".";
+  DIR* const entries = ::opendir(folder.c_str());
+  if (entries == nullptr) return;
+  while (const dirent* entry = ::readdir(entries)) {
+    const std::string_view name = entry->d_name;
+    if (name.starts_with(begin) && name.ends_with(".tmp"))
+      ::unlink(fmt::format("{}/{}", folder, name).c_str());
+  }
+  ::closedir(entries);
+}
+
+bool are_sound_samples(const XDiskState& disk) {
+  if (disk.sample_count == 0) return disk.sample_shift == 0;
+  return disk.sample_count <= kMaxTargetSamples && disk.sample_shift >= kMinChunkShift &&
+         disk.sample_shift <= kMaxChunkShift;
+}
+
+Result<TargetSamples> unpack_samples(const XDiskState& disk, ByteReader& reader) {
+  TargetSamples samples;
+  if (disk.sample_count != 0) samples.chunk_shift = disk.sample_shift;
+  for (int i = 0; i < disk.sample_count; ++i) {
+    const auto sample = reader.take_struct<XDiskSample>();
+    if (!sample) return damaged();
+    samples.chunks.push_back({{sample->chunk.get()}, {sample->hash.get()}});
+  }
+  return samples;
+}
+
 Status check_fixed(const XDiskState& disk, std::span<const std::byte> bytes) {
   if (std::memcmp(disk.magic, kMagic, sizeof kMagic) != 0) return damaged();
   if (disk.version.get() != kVersionNumber)
     return fail(ErrorCode::kVersion, fmt::format("a record of version {}; this program knows {}",
                                                  disk.version.get(), kVersionNumber));
-  if (disk.checksum.get() != checksum_of_record({bytes.begin(), bytes.end()})) return damaged();
+  if (disk.checksum.get() != checksum_of_stored(bytes)) return damaged();
   const std::uint32_t flags = disk.flags.get();
   const bool has_window = (flags & kFlagWindow) != 0;
-  if ((flags & ~kFlagsKnown) != 0 || disk.reserved.get() != 0 ||
+  if ((flags & ~kFlagsKnown) != 0 || !are_sound_samples(disk) ||
       disk.recent_count.get() > kMaxRememberedDeltas ||
-      (!has_window && (flags != 0 || disk.saved_count.get() != 0)))
+      (!has_window && (flags != 0 || disk.saved_count.get() != 0 || disk.undo_frames.get() != 0)))
     return damaged();
   return {};
 }
@@ -133,8 +199,15 @@ const std::vector<std::byte>* ApplyWindow::find_saved(std::uint64_t frame_nr) co
 
 std::vector<std::byte> encode_target_state(const TargetState& state) {
   std::vector<std::byte> out;
+  out.reserve(stored_bytes(state));
   append_struct(out, pack(state));
   for (const Uuid& uuid : state.recent_deltas) append_struct(out, pack_uuid(uuid));
+  for (const ChunkSample& sample : state.samples.chunks) {
+    XDiskSample disk{};
+    disk.chunk = sample.chunk.value;
+    disk.hash = sample.hash.value;
+    append_struct(out, disk);
+  }
   if (state.window) {
     for (const ApplyWindow::SavedContent& saved : state.window->saved) {
       XDiskSaved disk{};
@@ -144,7 +217,7 @@ std::vector<std::byte> encode_target_state(const TargetState& state) {
       out.insert(out.end(), saved.content.begin(), saved.content.end());
     }
   }
-  const le64 checksum = checksum_of_record(out);
+  const le64 checksum = checksum_of(out, kSeed);  // the field itself is zero yet
   std::memcpy(out.data() + offsetof(XDiskState, checksum), &checksum, sizeof checksum);
   return out;
 }
@@ -161,6 +234,7 @@ Result<TargetState> decode_target_state(std::span<const std::byte> bytes) {
     if (!uuid) return damaged();
     state.recent_deltas.push_back(unpack_uuid(*uuid));
   }
+  state.samples = DD_TRY(unpack_samples(*disk, reader));
   if ((disk->flags.get() & kFlagWindow) != 0) state.window = DD_TRY(unpack_window(*disk, reader));
   if (!reader.is_at_end()) return damaged();
   return state;
@@ -184,6 +258,7 @@ Result<TargetState> FileApplyState::load() {
 
 Status FileApplyState::store(const TargetState& state) {
   DD_TRY(make_folders(path_));
+  if (!std::exchange(is_tidy_, true)) remove_leftovers(path_);
   AtomicFile file = DD_TRY(AtomicFile::create(path_));
   DD_TRY(file.write(encode_target_state(state)));
   return file.commit();

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "ddsnap/base/hash.h"
 #include "ddsnap/base/result.h"
 #include "ddsnap/base/units.h"
 #include "ddsnap/base/uuid.h"
@@ -33,6 +34,9 @@ struct ApplyWindow {
   ChunkNr first_chunk;
   ChunkNr last_chunk;
   bool is_forced = false;           // --force was given; a rerun need not repeat it
+  bool has_undo = false;            // the content before it is in an undo file
+  bool is_roll_back = false;        // the delta is such an undo, and its frames are all in doubt
+  std::uint64_t undo_frames = 0;    // so many frames of that file are durable
   std::vector<SavedContent> saved;  // of the frames that are differences, ascending
 
   std::uint64_t end_frame() const { return first_frame + frame_count; }
@@ -40,9 +44,21 @@ struct ApplyWindow {
   const std::vector<std::byte>* find_saved(std::uint64_t frame_nr) const;
 };
 
+// What some chunks of the target held when the last apply ended (target_samples.h).
+struct ChunkSample {
+  ChunkNr chunk;
+  ChunkHash hash;
+};
+struct TargetSamples {
+  unsigned chunk_shift = kDefaultChunkShift;
+  std::vector<ChunkSample> chunks;  // ascending, at most kMaxTargetSamples
+};
+
 struct TargetState {
   Uuid snapshot_uuid;               // of what the target holds; nil: not known
   std::vector<Uuid> recent_deltas;  // applied, oldest first, at most kMaxRememberedDeltas
+  TargetSamples samples;            // of the last of them
+  bool is_touched = false;          // not stored: some samples are gone
   std::optional<ApplyWindow> window;
 };
 
@@ -66,6 +82,7 @@ class FileApplyState final : public ApplyState {
 
  private:
   std::string path_;
+  bool is_tidy_ = false;  // what killed applies left behind is gone
 };
 
 // Where records live: $DDSNAP_STATE_DIR; else /var/lib/ddsnap/apply for root, and for others

@@ -6,7 +6,7 @@ namespace ddsnap {
 
 namespace {
 
-const char* reason(bool is_full, const PresentChunk& present, ApplyTally::Expect expect) {
+const char* reason(bool is_full, const PresentRun& present, ApplyTally::Expect expect) {
   if (expect == ApplyTally::Expect::kAfter) return "changed since this delta was begun";
   if (present.is_unproven && present.is_before)
     return "may hold anything: the delta does not know what it starts from there, and the target "
@@ -18,7 +18,7 @@ const char* reason(bool is_full, const PresentChunk& present, ApplyTally::Expect
 
 }  // namespace
 
-bool ApplyTally::fits(const PresentChunk& present, Expect expect) const {
+bool ApplyTally::fits(const PresentRun& present, Expect expect) const {
   const bool is_before =
       present.is_before && (!present.is_unproven || rules_.may_trust_base || present.is_after);
   if (expect == Expect::kAfter) return present.is_after;
@@ -26,7 +26,7 @@ bool ApplyTally::fits(const PresentChunk& present, Expect expect) const {
   return is_before || present.is_after;
 }
 
-void ApplyTally::see(const PresentChunk& present, Expect expect) {
+void ApplyTally::see(const PresentRun& present, Expect expect) {
   has_unproven_ |= present.is_unproven;
   if (!fits(present, expect)) return note_wrong(present, expect);
   is_range_open_ = false;
@@ -35,13 +35,13 @@ void ApplyTally::see(const PresentChunk& present, Expect expect) {
   is_all_after_ &= present.is_after;
 }
 
-void ApplyTally::note_wrong(const PresentChunk& present, Expect expect) {
+void ApplyTally::note_wrong(const PresentRun& present, Expect expect) {
   if (!is_wrong_) {
     is_wrong_ = is_range_open_ = true;
-    wrong_ = {present.chunk, 1};
+    wrong_ = present.chunks;
     why_ = reason(rules_.is_full, present, expect);
-  } else if (is_range_open_ && wrong_.end() == present.chunk.value) {
-    ++wrong_.count;
+  } else if (is_range_open_ && wrong_.end() == present.chunks.first.value) {
+    wrong_.count += present.chunks.count;
   } else {
     is_range_open_ = false;
   }

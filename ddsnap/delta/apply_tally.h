@@ -1,6 +1,6 @@
 // What the present contents of a target, taken together, allow (D2).
 //
-// Shape     Fed with the verdict on one chunk after the other; answers at any time.
+// Shape     Fed with the verdict on one run of chunks after the other; answers at any time.
 // Errors    see(): kFailed with the range, for contents that no apply may touch.
 // Threads   A plain value.
 #pragma once
@@ -24,8 +24,8 @@ class ApplyTally {
 
   // What a chunk must hold. kEither: as all others; a mix is refused.
   enum class Expect { kEither, kBefore, kAfter };
-  // Notes the chunk. A chunk that fits nothing opens a range that adjacent ones join.
-  void see(const PresentChunk& present, Expect expect);
+  // Notes the run. One that fits nothing opens a range that adjacent ones join.
+  void see(const PresentRun& present, Expect expect);
   // The first range that does not fit, or a mix that no journal explains.
   Status check() const;
   // More of the first wrong range may follow, so that it is worth reading on.
@@ -37,8 +37,8 @@ class ApplyTally {
   bool has_unproven() const { return has_unproven_; }
 
  private:
-  bool fits(const PresentChunk& present, Expect expect) const;
-  void note_wrong(const PresentChunk& present, Expect expect);
+  bool fits(const PresentRun& present, Expect expect) const;
+  void note_wrong(const PresentRun& present, Expect expect);
 
   Rules rules_;
   bool is_all_before_ = true;

@@ -1,12 +1,15 @@
-// Frames that are decoded and wait to be written together.
+// Frames that are decoded and are written together.
 //
-// Shape     Gathers frames up to a number of bytes, makes the journal's record of them, writes
-// them. Errors    As the target says. Threads   None inside.
+// Shape     Makes the journal's record of them; writes them, all in flight at once.
+// Errors    As the target says.
+// Threads   None inside.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "ddsnap/base/aligned_buffer.h"
 #include "ddsnap/base/result.h"
 #include "ddsnap/delta/apply_state.h"
 #include "ddsnap/delta/chunk_io.h"
@@ -16,7 +19,11 @@ namespace ddsnap {
 
 struct DecodedFrame {
   DeltaFrame frame;
-  std::vector<std::byte> content;
+  AlignedBuffer buffer;  // the content is its beginning
+  bool is_decoded = false;
+  bool is_after = false;  // known to be on the target already
+
+  std::span<const std::byte> content() const { return buffer.span().first(frame.data_bytes); }
 };
 
 struct WrittenChunks {
@@ -24,12 +31,11 @@ struct WrittenChunks {
   std::uint64_t zero = 0;
 };
 
-// Writes one frame's data and zeros; unchanged chunks are left alone.
-Status write_frame(ChunkIo& target, const DeltaFrame& frame, std::span<const std::byte> content,
-                   WrittenChunks& written);
+// Writes data and zeros; unchanged chunks are left alone.
+Status write_frames(ChunkIo& target, std::span<const DecodedFrame> frames, WrittenChunks& written);
 
 // The journal's record of the frames: which chunks, and the content of differences (D3).
 // Requires: frames are adjacent and not none.
-ApplyWindow make_window(const Uuid& delta_uuid, std::vector<DecodedFrame>& frames, bool is_forced);
+ApplyWindow make_window(const Uuid& delta_uuid, std::span<const DecodedFrame> frames);
 
 }  // namespace ddsnap

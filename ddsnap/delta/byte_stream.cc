@@ -47,7 +47,8 @@ class FdSink final : public ByteSink {
 
 class FdSource final : public ByteSource {
  public:
-  FdSource(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {
+  FdSource(UniqueFd fd, std::string name, const Interruption* interruption = nullptr)
+      : fd_(std::move(fd)), name_(std::move(name)), interruption_(interruption) {
     struct stat facts{};
     if (::fstat(fd_.get(), &facts) == 0 && (S_ISREG(facts.st_mode) || S_ISBLK(facts.st_mode)))
       start_bytes_ = ::lseek(fd_.get(), 0, SEEK_CUR);
@@ -55,6 +56,8 @@ class FdSource final : public ByteSource {
 
   Result<std::size_t> read(std::span<std::byte> into) override {
     for (;;) {
+      if (interruption_ != nullptr && !can_rewind())
+        DD_TRY(interruption_->wait_readable(fd_.get()));
       const ssize_t got = ::read(fd_.get(), into.data(), into.size());
       if (got >= 0) return static_cast<std::size_t>(got);
       if (errno != EINTR) return fail_errno("cannot read", name_);
@@ -77,6 +80,7 @@ class FdSource final : public ByteSource {
  private:
   UniqueFd fd_;
   std::string name_;
+  const Interruption* const interruption_;
   off_t start_bytes_ = -1;
 };
 
@@ -137,14 +141,15 @@ Result<std::unique_ptr<ByteSink>> open_sink(const std::string& path) {
   return std::make_unique<AtomicFileSink>(std::move(file));
 }
 
-Result<std::unique_ptr<ByteSource>> open_source(const std::string& path) {
+Result<std::unique_ptr<ByteSource>> open_source(const std::string& path,
+                                                const Interruption* interruption) {
   if (path == "-") {
     UniqueFd fd = DD_TRY(duplicate(STDIN_FILENO, "standard input"));
-    return std::make_unique<FdSource>(std::move(fd), "standard input");
+    return std::make_unique<FdSource>(std::move(fd), "standard input", interruption);
   }
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return fail_errno("cannot open", path);
-  return std::make_unique<FdSource>(std::move(fd), path);
+  return std::make_unique<FdSource>(std::move(fd), path, interruption);
 }
 
 Result<std::unique_ptr<ByteSource>> make_rewindable(std::unique_ptr<ByteSource> source,

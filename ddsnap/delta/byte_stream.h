@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "ddsnap/base/interruption.h"
 #include "ddsnap/base/result.h"
 
 namespace ddsnap {
@@ -52,7 +53,9 @@ Status expect_end(ByteSource& source);
 // `path` may be "-" for standard input or output. An existing name that is no regular file (a
 // pipe, a tape) is written in place.
 Result<std::unique_ptr<ByteSink>> open_sink(const std::string& path);
-Result<std::unique_ptr<ByteSource>> open_source(const std::string& path);
+// `interruption` ends the wait for a pipe; it may be null, and lives as long as the source.
+Result<std::unique_ptr<ByteSource>> open_source(const std::string& path,
+                                                const Interruption* interruption = nullptr);
 
 // The source itself where it can be read twice; else all that it has, in a file without a name in
 // the folder of `near_path` ("-": of temporary files), which goes away with the result.

@@ -31,40 +31,65 @@ std::vector<Run> runs_of(const ChunkGeometry& geometry, std::span<const ChunkNr>
 
 Status ChunkIo::read(std::span<const ChunkNr> chunks, std::span<std::byte> into) {
   if (chunks.empty()) return {};
-  const std::uint64_t block_bytes = device_.geometry().block_bytes;
   std::vector<IoRequest> batch;
+  plan_read(chunks, into, batch);
+  DD_TRY(device_.run(batch));
+  finish_read(chunks, into);
+  return {};
+}
+
+void ChunkIo::plan_read(std::span<const ChunkNr> chunks, std::span<std::byte> into,
+                        std::vector<IoRequest>& batch) {
+  const std::uint64_t block_bytes = device_.geometry().block_bytes;
   for (const Run& run : runs_of(geometry_, chunks)) {
     const std::uint64_t end =
         std::min(round_up(run.bytes.end_bytes(), block_bytes), device_.size_bytes());
     batch.push_back(IoRequest::read(run.bytes.offset_bytes,
                                     into.subspan(run.at_bytes, end - run.bytes.offset_bytes)));
   }
-  DD_TRY(device_.run(batch));
+}
+
+void ChunkIo::finish_read(std::span<const ChunkNr> chunks, std::span<std::byte> into) {
+  if (chunks.empty()) return;
   const std::uint64_t last_bytes = geometry_.bytes_of(chunks.back()).length_bytes;
   const std::size_t pad_from = (chunks.size() - 1) * geometry_.chunk_bytes() + last_bytes;
   std::memset(into.data() + pad_from, 0, geometry_.chunk_bytes() - last_bytes);
-  return {};
 }
 
 Status ChunkIo::write(std::span<const ChunkNr> chunks, std::span<const std::byte> from) {
   std::vector<IoRequest> batch;
-  std::span<const std::byte> last_bytes;
+  plan_write(chunks, from, batch);
+  if (!batch.empty()) DD_TRY(device_.run(batch));
+  return finish_write(chunks, from);
+}
+
+void ChunkIo::plan_write(std::span<const ChunkNr> chunks, std::span<const std::byte> from,
+                         std::vector<IoRequest>& batch) {
   for (const Run& run : runs_of(geometry_, chunks)) {
     const std::uint64_t end = std::min(run.bytes.end_bytes(), own_blocks_end());
-    const std::uint64_t whole = end > run.bytes.offset_bytes ? end - run.bytes.offset_bytes : 0;
-    if (whole > 0)
-      batch.push_back(IoRequest::write(run.bytes.offset_bytes, from.subspan(run.at_bytes, whole)));
-    last_bytes = from.subspan(run.at_bytes + whole, run.bytes.length_bytes - whole);
+    if (end <= run.bytes.offset_bytes) continue;
+    const std::uint64_t whole = end - run.bytes.offset_bytes;
+    batch.push_back(IoRequest::write(run.bytes.offset_bytes, from.subspan(run.at_bytes, whole)));
   }
-  if (!batch.empty()) DD_TRY(device_.run(batch));
-  return write_last_bytes(last_bytes);
+}
+
+Status ChunkIo::finish_write(std::span<const ChunkNr> chunks, std::span<const std::byte> from) {
+  if (chunks.empty()) return {};
+  const ByteRange last = geometry_.bytes_of(chunks.back());
+  const std::uint64_t own_end = std::max(own_blocks_end(), last.offset_bytes);
+  if (last.end_bytes() <= own_end) return {};
+  const std::size_t at =
+      (chunks.size() - 1) * geometry_.chunk_bytes() + (own_end - last.offset_bytes);
+  return write_last_bytes(from.subspan(at, last.end_bytes() - own_end));
 }
 
 Status ChunkIo::zero(ChunkRange chunks) {
   const std::uint64_t start = geometry_.offset_of(chunks.first);
   const std::uint64_t end = std::min(chunks.end() << geometry_.chunk_shift, geometry_.volume_bytes);
   const std::uint64_t whole_end = std::max(start, std::min(end, own_blocks_end()));
-  if (whole_end > start) DD_TRY(device_.write_zeroes({start, whole_end - start}));
+  if (whole_end > start)
+    for (const Extent& extent : DD_TRY(device_.extents({start, whole_end - start})))
+      if (extent.kind != Extent::Kind::kZero) DD_TRY(device_.write_zeroes(extent.range));
   return write_last_bytes(std::vector<std::byte>(end - whole_end));
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "ddsnap/base/result.h"
 #include "ddsnap/base/units.h"
@@ -26,7 +27,16 @@ class ChunkIo {
   Status read(std::span<const ChunkNr> chunks, std::span<std::byte> into);
   // The opposite; what the last chunk has beyond the volume is not written.
   Status write(std::span<const ChunkNr> chunks, std::span<const std::byte> from);
-  // The chunks read as zeros afterwards (write_zeroes, never a bare discard: D6).
+  // The same in parts, for one batch out of several calls: the requests, then, when they are done,
+  // what is beyond the volume cleared (read) or the part of a block that it ends in (write).
+  void plan_read(std::span<const ChunkNr> chunks, std::span<std::byte> into,
+                 std::vector<IoRequest>& batch);
+  void finish_read(std::span<const ChunkNr> chunks, std::span<std::byte> into);
+  void plan_write(std::span<const ChunkNr> chunks, std::span<const std::byte> from,
+                  std::vector<IoRequest>& batch);
+  Status finish_write(std::span<const ChunkNr> chunks, std::span<const std::byte> from);
+  // The chunks read as zeros afterwards (write_zeroes, never a bare discard: D6). What the device
+  // knows to be a hole is left one.
   Status zero(ChunkRange chunks);
 
   const ChunkGeometry& geometry() const { return geometry_; }

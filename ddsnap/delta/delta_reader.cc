@@ -130,9 +130,14 @@ Result<std::vector<std::byte>> FrameDecoder::decode(const DeltaHeader& header,
                                                     const DeltaFrame& frame,
                                                     std::span<const std::byte> prefix) {
   std::vector<std::byte> content(frame.data_bytes);
-  DD_TRY(decompressor_.decompress(frame.encoding, frame.payload, prefix, content));
-  DD_TRY(check_content(header, frame, content));
+  DD_TRY(decode_into(header, frame, prefix, content));
   return content;
+}
+
+Status FrameDecoder::decode_into(const DeltaHeader& header, const DeltaFrame& frame,
+                                 std::span<const std::byte> prefix, std::span<std::byte> content) {
+  DD_TRY(decompressor_.decompress(frame.encoding, frame.payload, prefix, content));
+  return check_content(header, frame, content);
 }
 
 Status check_content(const DeltaHeader& header, const DeltaFrame& frame,

@@ -54,9 +54,12 @@ class DeltaReader {
 class FrameDecoder {
  public:
   // The kData chunks of the frame, one after the other; each hashes to its "after". `prefix` is
-  // what gather_prefix() gave, for differences only.
+  // the old content of prefix_chunks(), for differences only.
   Result<std::vector<std::byte>> decode(const DeltaHeader& header, const DeltaFrame& frame,
                                         std::span<const std::byte> prefix);
+  // Requires: `content` has frame.data_bytes.
+  Status decode_into(const DeltaHeader& header, const DeltaFrame& frame,
+                     std::span<const std::byte> prefix, std::span<std::byte> content);
 
  private:
   Decompressor decompressor_;

@@ -1,14 +1,15 @@
 // Compares what a target holds now with what a delta starts from and ends in (D2).
 //
 // Units     Chunks of the newer volume.
-// Shape     The target is read once, in order, adjacent chunks together; a visitor gets one verdict
-//           a chunk.
-// Errors    As the device says, or as the visitor returns.
-// Threads   None inside.
-// Lifetime  Borrows target and header.
+// Shape     A frame is cut into looks, so that whatever it names, little is in memory at once. A
+//           look is planned, its chunks are read (or are known to be a hole), and it is judged.
+//           Verdicts on adjacent chunks that are equal come as one run.
+// Errors    As the device says.
+// Threads   Plain functions and values; looks may be judged in parallel.
+// Lifetime  A Look borrows nothing.
 #pragma once
 
-#include <functional>
+#include <span>
 #include <vector>
 
 #include "ddsnap/base/result.h"
@@ -17,38 +18,47 @@
 
 namespace ddsnap {
 
-struct PresentChunk {
-  ChunkNr chunk;
-  bool is_before = false;    // holds what the delta starts from, as far as that is known
-  bool is_after = false;     // holds what the delta ends in
+struct PresentRun {
+  ChunkRange chunks;
+  bool is_before = false;    // they hold what the delta starts from, as far as that is known
+  bool is_after = false;     // they hold what the delta ends in
   bool is_unproven = false;  // the delta does not know what it starts from here
 };
 
-class PresentReader {
- public:
-  PresentReader(BlockDevice& target, const DeltaHeader& header);
-
-  using Visitor = std::function<Status(const PresentChunk&)>;
-  Status visit(const DeltaFrame& frame, const Visitor& visitor);
-
- private:
-  struct Asked {
-    ChunkNr chunk;
-    const FrameEntry* entry;
-  };
-  Status visit_pending(const Visitor& visitor);
-  PresentChunk judge(const Asked& asked, std::span<std::byte> content) const;
-  bool is_before(const Asked& asked, ChunkHash present, std::span<std::byte> content) const;
-
-  const DeltaHeader& header_;
-  ChunkIo io_;
-  std::vector<Asked> pending_;
-  std::vector<std::byte> buffer_;
+// Some adjacent chunks of one entry.
+struct Looked {
+  FrameEntry entry;      // cut to these chunks
+  bool is_hole = false;  // known to read as zeros; otherwise the chunks are in the look's buffer
 };
 
-// The old content of the frame's own chunks, from the target: what its difference refers to (D3).
-// Empty for other encodings.
-Result<std::vector<std::byte>> gather_prefix(const DeltaHeader& header, ChunkIo& target,
-                                             const DeltaFrame& frame);
+// What is looked at together: at most kReadPieceBytes of it, or one chunk, are to be read.
+struct Look {
+  std::vector<Looked> asked;
+  std::size_t read_chunks = 0;
+};
+
+// The looks that a frame takes, in order. Holes of the target are told apart in runs of zeros
+// alone: a full delta of a sparse volume has little else.
+Result<std::vector<Look>> plan_looks(const DeltaHeader& header, BlockDevice& target,
+                                     const DeltaFrame& frame);
+// The chunks to read, in order.
+std::vector<ChunkNr> chunks_to_read(const Look& look);
+// `present` holds them, one after the other; a boundary chunk is cut there (cut_boundary).
+std::vector<PresentRun> judge(const DeltaHeader& header, const Look& look,
+                              std::span<std::byte> present);
+// Adds a run behind the others, joining it to the last where it can be.
+void append_run(std::vector<PresentRun>& runs, const PresentRun& run);
+
+// A chunk in which the older volume ended: only its part below is what "before" speaks of (D6).
+void cut_boundary(const DeltaHeader& header, ChunkNr chunk, std::span<std::byte> content);
+
+// The chunks whose old content a frame's difference refers to (D3); none for other encodings.
+std::vector<ChunkNr> prefix_chunks(const DeltaFrame& frame);
+// Makes of those chunks, as read from the target, the difference's prefix.
+void cut_prefix(const DeltaHeader& header, std::span<const ChunkNr> chunks,
+                std::span<std::byte> prefix);
+// Whether it is the old content that the frame was made against.
+bool is_right_prefix(const DeltaHeader& header, const DeltaFrame& frame,
+                     std::span<const std::byte> prefix);
 
 }  // namespace ddsnap

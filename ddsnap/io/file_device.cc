@@ -5,7 +5,6 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -71,8 +70,6 @@ Result<std::unique_ptr<FileDevice>> FileDevice::open(const std::string& path,
   DD_TRY(device->open_tail());
   if (options.leaves_cache_alone && !is_direct && !facts.is_block_device)
     device->footprint_ = CacheFootprint::of(device->fd(), facts.geometry.size_bytes);
-  if (is_direct && options.reads_cached)
-    device->cache_fd_ = DD_TRY(device->open_buffered(DeviceAccess::kReadOnly));
   return device;
 }
 
@@ -89,20 +86,15 @@ FileDevice::FileDevice(std::string name, UniqueFd fd, const FileOptions& options
 // kernel keeps the page cache and direct I/O on a file coherent within one machine.
 Status FileDevice::open_tail() {
   if (!is_direct_ || facts_.geometry.size_bytes % facts_.geometry.block_bytes == 0) return {};
-  tail_fd_ =
-      DD_TRY(open_buffered(is_writable_ ? DeviceAccess::kReadWrite : DeviceAccess::kReadOnly));
-  return {};
-}
-
-Result<UniqueFd> FileDevice::open_buffered(DeviceAccess access) const {
-  UniqueFd buffered(::open(name_.c_str(), access_flags(access)));
-  if (!buffered) return fail_errno("cannot open once more", name_);
-  struct stat whole{}, other{};
-  if (::fstat(fd_.get(), &whole) != 0 || ::fstat(buffered.get(), &other) != 0)
+  const auto access = is_writable_ ? DeviceAccess::kReadWrite : DeviceAccess::kReadOnly;
+  tail_fd_ = UniqueFd(::open(name_.c_str(), access_flags(access)));
+  if (!tail_fd_) return fail_errno("cannot open the end of", name_);
+  struct stat whole{}, tail{};
+  if (::fstat(fd_.get(), &whole) != 0 || ::fstat(tail_fd_.get(), &tail) != 0)
     return fail_errno("cannot inspect", name_);
-  if (whole.st_dev != other.st_dev || whole.st_ino != other.st_ino)
+  if (whole.st_dev != tail.st_dev || whole.st_ino != tail.st_ino)
     return fail(ErrorCode::kBusy, name_ + " was replaced while it was opened");
-  return buffered;
+  return {};
 }
 
 Status FileDevice::refresh_size() {
@@ -112,39 +104,11 @@ Status FileDevice::refresh_size() {
 
 Status FileDevice::run(std::span<IoRequest> batch) {
   DD_TRY(admit_batch(*this, batch, is_writable_));
-  if (cache_fd_) return run_uncached(batch);
   if (!footprint_) return run_admitted(batch);
   const std::vector<ByteRange> absent = footprint_->absent(batch);
   const Status status = run_admitted(batch);
   footprint_->drop(absent);
   return status;
-}
-
-// What the page cache holds needs no disk.
-Status FileDevice::run_uncached(std::span<IoRequest> batch) {
-  const std::vector<std::size_t> places = read_cached(batch);
-  if (places.empty()) return {};
-  std::vector<IoRequest> rest;
-  for (const std::size_t place : places) rest.push_back(batch[place]);
-  const Status status = run_admitted(rest);
-  for (std::size_t i = 0; i < rest.size(); ++i) batch[places[i]].status = rest[i].status;
-  return status;
-}
-
-// Which requests are left to do. RWF_NOWAIT reads nothing from the disk.
-std::vector<std::size_t> FileDevice::read_cached(std::span<IoRequest> batch) const {
-  std::vector<std::size_t> left;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    IoRequest& request = batch[i];
-    request.status = {};
-    const iovec into{.iov_base = request.data, .iov_len = request.length_bytes};
-    const bool is_done =
-        request.kind == IoRequest::Kind::kRead &&
-        ::preadv2(cache_fd_.get(), &into, 1, static_cast<off_t>(request.offset_bytes),
-                  RWF_NOWAIT) == static_cast<ssize_t>(request.length_bytes);
-    if (!is_done) left.push_back(i);
-  }
-  return left;
 }
 
 Status FileDevice::run_admitted(std::span<IoRequest> batch) {

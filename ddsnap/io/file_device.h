@@ -43,8 +43,6 @@ struct FileOptions {
   IoEngineKind engine = IoEngineKind::kUring;
   // What buffered reads bring into the page cache is let go again.
   bool leaves_cache_alone = false;
-  // With direct I/O: what the page cache happens to hold is read from there. Nothing is put there.
-  bool reads_cached = false;
 };
 
 class FileDevice final : public BlockDevice {
@@ -73,9 +71,6 @@ class FileDevice final : public BlockDevice {
   FileDevice(std::string name, UniqueFd fd, const FileOptions& options, const FileFacts& facts);
 
   Status open_tail();
-  Result<UniqueFd> open_buffered(DeviceAccess access) const;
-  std::vector<std::size_t> read_cached(std::span<IoRequest> batch) const;
-  Status run_uncached(std::span<IoRequest> batch);
   Status check_changeable(ByteRange range) const;
   Status run_admitted(std::span<IoRequest> batch);
   Status run_direct(std::span<IoRequest> batch, const DirectBatch::Limits& limits);
@@ -86,8 +81,7 @@ class FileDevice final : public BlockDevice {
   const bool is_direct_;
   FileFacts facts_;
   UniqueFd fd_;
-  UniqueFd tail_fd_;   // buffered; open only where a direct file ends in a partial block
-  UniqueFd cache_fd_;  // buffered, for reads_cached
+  UniqueFd tail_fd_;  // buffered; open only where a direct file ends in a partial block
   std::unique_ptr<IoEngine> engine_;
   std::unique_ptr<CacheFootprint> footprint_;  // null: reads stay in the cache as usual
 };

@@ -43,6 +43,7 @@ COMMANDS = [
     Command("export", ("--format", "rbd-diff-v1", "--from-name", "a", "--base", "{device}", "{delta}",
                        "{out}")),
     Command("import", ("{stream}", "{out}")),
+    Command("rollback", ("{server}", "{tag}")),
     Command("inspect", ("{delta}",)),
     Command("verify", ("{delta}", "{device}")),
     Command("dump", ("{store}",)),

@@ -159,7 +159,8 @@ inline Pair make_pair_of_volumes(std::uint64_t seed, std::size_t old_size, std::
 inline Result<ApplyReport> apply(const Bytes& delta, BlockDevice& target, ApplyState& state,
                                  const ApplyOptions& options = {}, bool is_pipe = false) {
   MemorySource source(delta, !is_pipe);
-  return apply_delta(source, target, state, options);
+  WorkContext context{.workers = delta.size() < 8192 ? 0u : 2u};  // threads cost more than that
+  return apply_delta(source, target, state, options, context);
 }
 
 }  // namespace ddsnap::test

@@ -342,5 +342,47 @@ TEST(ApplyDelta, Original25_OversizedFieldsAreFound) {
   refuse_header([](DeltaHeader& h) { h.from_tag = "a b"; }, "no tag");
 }
 
+// A payload that decodes to far more than its frame says: what is announced is all that is made.
+TEST(ApplyDelta, DecompressionBombsAreRefused) {
+  const Pair pair = make_pair_of_volumes(21, kSize, kSize);
+  const Bytes delta = pair.delta(pair.list(), {.mode = DeltaMode::kRaw});
+  MemorySource source(delta);
+  auto reader = DeltaReader::open(source);
+  ASSERT_OK(reader);
+  const Bytes zeros(64 << 20);
+  for (const char* codec : {"zlib", "zstd", "lz4"}) {
+    Compressor compressor(*parse_codec(codec));
+    DeltaFrame bomb{.encoding = compressor.encoding(), .data_bytes = kSize};
+    for (std::uint32_t chunk = 0; chunk < kSize >> 12; ++chunk)
+      bomb.entries.push_back({.first = {chunk}, .after = {chunk}});
+    bomb.payload = *compressor.compress(std::span(zeros).first(
+        bomb.encoding == Encoding::kLz4 ? std::size_t{16} << 20 : zeros.size()));
+    ASSERT_FALSE(bomb.payload.empty());
+    ASSERT_LT(bomb.payload.size(), kSize) << "made to pass for a frame";
+    Bytes stream = encode_delta_header(reader->header());
+    const Bytes bytes = encode_delta_frame(reader->header(), bomb);
+    stream.insert(stream.end(), bytes.begin(), bytes.end());
+    Watched target(pair.old_bytes);
+    expect_refused(stream, target, "does not decompress", {.is_forced = true});
+  }
+}
+
+TEST(ApplyDelta, DryRunChecksEverythingAndWritesNothing) {
+  const Pair pair = make_pair_of_volumes(22, kSize, kSize);
+  const Bytes delta = pair.delta(pair.list());
+  for (const bool is_pipe : {false, true}) {
+    Watched target(pair.old_bytes);
+    const auto report = apply(delta, target.trace, target.state, {.is_dry_run = true}, is_pipe);
+    ASSERT_OK(report);
+    EXPECT_EQ(report->outcome, ApplyOutcome::kWouldApply);
+    EXPECT_EQ(target.changes() + static_cast<std::uint64_t>(target.state.stores_), 0u);
+    Bytes foreign = pair.old_bytes;
+    const std::size_t at = std::size_t{pair.list().ranges.back().first.value} << 12;
+    foreign[at] ^= std::byte{1};
+    Watched other(foreign);
+    expect_refused(delta, other, "hold neither", {.is_dry_run = true}, is_pipe);
+  }
+}
+
 }  // namespace
 }  // namespace ddsnap::test

@@ -19,12 +19,17 @@ TargetState example(std::uint64_t seed) {
   TargetState state;
   state.snapshot_uuid = Uuid::make(random);
   for (int i = 0; i < 5; ++i) state.recent_deltas.push_back(Uuid::make(random));
+  state.samples.chunk_shift = 16;
+  for (std::uint32_t i = 0; i < 7; ++i)
+    state.samples.chunks.push_back({{i * 1000}, {random.below(1u << 30)}});
   ApplyWindow window{.delta_uuid = Uuid::make(random),
                      .first_frame = 7,
                      .frame_count = 3,
                      .first_chunk = {100},
                      .last_chunk = {4000000000},
-                     .is_forced = true};
+                     .is_forced = true,
+                     .has_undo = true,
+                     .undo_frames = 77};
   window.saved.push_back({8, random_bytes(random, 5000)});
   window.saved.push_back({9, random_bytes(random, 100)});
   state.window = window;
@@ -34,6 +39,12 @@ TargetState example(std::uint64_t seed) {
 void expect_equal(const TargetState& a, const TargetState& b) {
   EXPECT_EQ(a.snapshot_uuid, b.snapshot_uuid);
   EXPECT_EQ(a.recent_deltas, b.recent_deltas);
+  EXPECT_EQ(a.samples.chunk_shift, b.samples.chunk_shift);
+  ASSERT_EQ(a.samples.chunks.size(), b.samples.chunks.size());
+  for (std::size_t i = 0; i < a.samples.chunks.size(); ++i) {
+    EXPECT_EQ(a.samples.chunks[i].chunk, b.samples.chunks[i].chunk);
+    EXPECT_EQ(a.samples.chunks[i].hash, b.samples.chunks[i].hash);
+  }
   ASSERT_EQ(a.window.has_value(), b.window.has_value());
   if (!a.window) return;
   EXPECT_EQ(a.window->delta_uuid, b.window->delta_uuid);
@@ -42,6 +53,9 @@ void expect_equal(const TargetState& a, const TargetState& b) {
   EXPECT_EQ(a.window->first_chunk, b.window->first_chunk);
   EXPECT_EQ(a.window->last_chunk, b.window->last_chunk);
   EXPECT_EQ(a.window->is_forced, b.window->is_forced);
+  EXPECT_EQ(a.window->has_undo, b.window->has_undo);
+  EXPECT_EQ(a.window->is_roll_back, b.window->is_roll_back);
+  EXPECT_EQ(a.window->undo_frames, b.window->undo_frames);
   ASSERT_EQ(a.window->saved.size(), b.window->saved.size());
   for (std::size_t i = 0; i < a.window->saved.size(); ++i) {
     EXPECT_EQ(a.window->saved[i].frame_nr, b.window->saved[i].frame_nr);

@@ -1,0 +1,262 @@
+#include "ddsnap/delta/frame_stages.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "ddsnap/base/ordered_pipeline.h"
+#include "ddsnap/delta/chunk_io.h"
+
+namespace ddsnap {
+
+namespace {
+
+// Grows to what is asked for, and is used again: fresh memory costs a page fault a page.
+std::span<std::byte> room_in(AlignedBuffer& buffer, std::size_t size_bytes) {
+  if (buffer.size() < size_bytes) buffer = AlignedBuffer::for_overwrite(size_bytes);
+  return buffer.span().first(size_bytes);
+}
+
+// One look at the target; the last of a frame brings the frame itself.
+struct FrameJob {
+  Look look;
+  AlignedBuffer present_buffer;
+  bool is_last = false;
+  FramePlan plan;
+  PipedFrame piped;  // `frame` of the last look only
+  std::vector<ChunkNr> prefix_chunks;
+  AlignedBuffer prefix_buffer;
+
+  // Whether the chunks of the prefix are among what is looked at: the frame is one look.
+  bool has_prefix() const {
+    return !look.asked.empty() &&
+           look.asked.front().entry.first == piped.frame.entries.front().first;
+  }
+  std::size_t weight_bytes() const {
+    return present_buffer.size() + prefix_buffer.size() + piped.frame.payload.size() +
+           piped.frame.data_bytes;
+  }
+};
+
+// Reads ahead: frames and, in one batch, what the target holds in the chunks of several.
+class FrameFeeder {
+ public:
+  FrameFeeder(DeltaReader& reader, BlockDevice* target, const FrameStages& stages,
+              std::size_t group_bytes)
+      : reader_(reader),
+        header_(reader.header()),
+        target_(target),
+        stages_(stages),
+        group_bytes_(group_bytes) {
+    if (target_ != nullptr) io_.emplace(*target_, header_.to_geometry());
+  }
+
+  Result<bool> next(FrameJob& job) {
+    if (ready_.empty() && !failure_) DD_TRY(read_group());
+    if (ready_.empty() && failure_) return std::unexpected(*failure_);
+    if (ready_.empty()) return false;
+    std::swap(job, ready_.front());
+    spare_.push_back(std::move(ready_.front()));
+    ready_.pop_front();
+    return true;
+  }
+
+ private:
+  Status read_group() {
+    std::size_t bytes = 0;
+    while (!is_at_end_ && !failure_ && bytes < group_bytes_) {
+      const std::size_t from = ready_.size();
+      // What came before a failure is dealt with first.
+      if (auto added = add_next(); !added) failure_ = std::move(added).error();
+      for (std::size_t i = from; i < ready_.size(); ++i) bytes += ready_[i].weight_bytes();
+    }
+    return read_present();
+  }
+
+  Status add_next() {
+    auto frame = DD_TRY(reader_.next());
+    if (frame) return add(*std::move(frame));
+    is_at_end_ = true;
+    return {};
+  }
+
+  Status add(DeltaFrame frame) {
+    const FramePlan plan = stages_.plan(frame);
+    std::vector<Look> looks(1);
+    if (plan.is_compared) looks = DD_TRY(plan_looks(header_, *target_, frame));
+    if (looks.empty()) looks.resize(1);
+    for (Look& look : looks) {
+      FrameJob& job = add_job();
+      job.plan = plan;
+      job.look = std::move(look);
+      room_in(job.present_buffer, job.look.read_chunks << header_.chunk_shift);
+    }
+    FrameJob& last = ready_.back();
+    last.is_last = true;
+    if (plan.decode != FramePlan::Decode::kNo) last.prefix_chunks = prefix_chunks(frame);
+    room_in(last.prefix_buffer, last.prefix_chunks.size() << header_.chunk_shift);
+    last.piped.frame = std::move(frame);
+    return {};
+  }
+
+  FrameJob& add_job() {
+    FrameJob job;
+    if (!spare_.empty()) {
+      job = std::move(spare_.back());
+      spare_.pop_back();
+    }
+    job.is_last = false;
+    job.piped.frame = {};
+    job.prefix_chunks.clear();
+    ready_.push_back(std::move(job));
+    return ready_.back();
+  }
+
+  Status read_present() {
+    if (!io_) return {};
+    std::vector<IoRequest> batch;
+    std::vector<std::pair<std::vector<ChunkNr>, std::span<std::byte>>> reads;
+    for (FrameJob& job : ready_) {
+      const auto chunks = chunks_to_read(job.look);
+      if (!chunks.empty()) reads.emplace_back(chunks, job.present_buffer.span());
+      if (!job.prefix_chunks.empty() && !job.has_prefix())
+        reads.emplace_back(job.prefix_chunks, job.prefix_buffer.span());
+    }
+    for (auto& [chunks, into] : reads) io_->plan_read(chunks, into, batch);
+    if (batch.empty()) return {};
+    DD_TRY(target_->run(batch));
+    for (auto& [chunks, into] : reads) io_->finish_read(chunks, into);
+    return {};
+  }
+
+  DeltaReader& reader_;
+  const DeltaHeader& header_;
+  BlockDevice* const target_;
+  const FrameStages& stages_;
+  const std::size_t group_bytes_;
+  std::optional<ChunkIo> io_;
+  std::deque<FrameJob> ready_;
+  std::vector<FrameJob> spare_;
+  bool is_at_end_ = false;
+  std::optional<Error> failure_;
+};
+
+// What a worker does with a job.
+class FrameWorker {
+ public:
+  explicit FrameWorker(const DeltaHeader& header) : header_(header) {}
+
+  Status work(FrameJob& job) {
+    PipedFrame& piped = job.piped;
+    piped.present = judge(header_, job.look, job.present_buffer.span());
+    piped.is_before = piped.is_after = true;
+    for (const PresentRun& run : piped.present) {
+      piped.is_before &= run.is_before;
+      piped.is_after &= run.is_after;
+    }
+    piped.is_decoded = false;
+    if (!job.is_last || job.plan.decode == FramePlan::Decode::kNo) return {};
+    const auto prefix = make_prefix(job);
+    const bool is_difference = piped.frame.encoding == Encoding::kZstdDifference;
+    if (is_difference && job.plan.decode == FramePlan::Decode::kWhereBefore &&
+        !is_right_prefix(header_, piped.frame, prefix))
+      return {};
+    return decode(piped, prefix);
+  }
+
+ private:
+  std::span<const std::byte> make_prefix(FrameJob& job) const {
+    const std::size_t chunk_bytes = header_.to_geometry().chunk_bytes();
+    const auto prefix =
+        job.prefix_buffer.span().first(job.prefix_chunks.size() << header_.chunk_shift);
+    if (job.has_prefix()) gather(job, prefix, chunk_bytes);
+    cut_prefix(header_, job.prefix_chunks, prefix);
+    return prefix;
+  }
+
+  static void gather(const FrameJob& job, std::span<std::byte> prefix, std::size_t chunk_bytes) {
+    const auto looked = chunks_to_read(job.look);
+    std::size_t from = 0;
+    for (const ChunkNr chunk : job.prefix_chunks) {
+      while (looked[from] != chunk) ++from;
+      std::memcpy(prefix.data(), job.present_buffer.data() + from * chunk_bytes, chunk_bytes);
+      prefix = prefix.subspan(chunk_bytes);
+    }
+  }
+
+  Status decode(PipedFrame& piped, std::span<const std::byte> prefix) {
+    const auto into = room_in(piped.buffer, piped.frame.data_bytes);
+    if (auto done = decoder_.decode_into(header_, piped.frame, prefix, into); !done)
+      return with_context(
+          fmt::format("frame {} at byte {}", piped.frame.frame_nr, piped.frame.offset_bytes),
+          std::move(done).error());
+    piped.is_decoded = true;
+    piped.frame.payload = std::vector<std::byte>();
+    return {};
+  }
+
+  const DeltaHeader& header_;
+  FrameDecoder decoder_;
+};
+
+// Puts the looks of a frame together again.
+class FrameGatherer {
+ public:
+  explicit FrameGatherer(const FrameStages& stages) : stages_(stages) {}
+
+  Status take(FrameJob& job) {
+    if (!job.is_last || !runs_.empty()) {
+      for (const PresentRun& run : job.piped.present) append_run(runs_, run);
+      is_before_ &= job.piped.is_before;
+      is_after_ &= job.piped.is_after;
+      if (!job.is_last) return {};
+      job.piped.present = std::exchange(runs_, {});
+      job.piped.is_before = std::exchange(is_before_, true);
+      job.piped.is_after = std::exchange(is_after_, true);
+    }
+    return stages_.visit(job.piped);
+  }
+
+ private:
+  const FrameStages& stages_;
+  std::vector<PresentRun> runs_;  // of the looks so far at a frame that takes several
+  bool is_before_ = true;
+  bool is_after_ = true;
+};
+
+// Without other threads: for what is small, and for tests that want one order of things.
+Status run_alone(const OrderedPipeline<FrameJob>::Stages& stages,
+                 const Interruption& interruption) {
+  FrameJob job;
+  while (DD_TRY(stages.produce(job))) {
+    DD_TRY(interruption.check());
+    DD_TRY(stages.work(job, 0));
+    DD_TRY(stages.consume(job));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status run_frames(DeltaReader& reader, BlockDevice* target, const FrameStages& stages,
+                  const WorkContext& context) {
+  const PipelineLimits limits{.workers = context.workers,
+                              .memory_bytes = context.memory_bytes / 4,
+                              .max_jobs = kMaxFramesInFlight};
+  FrameFeeder feeder(reader, target, stages,
+                     std::min(kFrameGroupBytes, std::max<std::size_t>(1, limits.memory_bytes / 4)));
+  std::deque<FrameWorker> workers;
+  for (unsigned i = 0; i < std::max(limits.workers, 1u); ++i) workers.emplace_back(reader.header());
+  FrameGatherer gatherer(stages);
+  OrderedPipeline<FrameJob>::Stages pipeline{
+      .produce = [&](FrameJob& job) { return feeder.next(job); },
+      .work = [&](FrameJob& job, unsigned worker) { return workers[worker].work(job); },
+      .consume = [&](FrameJob& job) { return gatherer.take(job); }};
+  if (context.workers == 0) return run_alone(pipeline, context.interruption);
+  return OrderedPipeline<FrameJob>(limits, context.interruption, pipeline).run();
+}
+
+}  // namespace ddsnap

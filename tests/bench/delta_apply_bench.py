@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""What applying a delta costs, beside what its two halves cost alone, in one run.
+
+apply-delta is set against the slower of `zstd -d` of the same content (same level, to /dev/null) and
+`dd oflag=direct` of the same bytes to a file (fdatasync included), in turns; ratios are medians over
+rounds. apply-delta does more than both: it reads and hashes what the target holds before it writes
+the first byte, and keeps a journal. Data: an image filled from /usr, half of it replaced in extents
+of 4 to 256 KiB by other content of /usr (a package upgrade) or changed by 64 bytes a chunk (the page
+updates of a database). Then a table of time and size: rdiff (signature, delta, patch) and qemu-img
+(an overlay, committed), where they are installed.
+
+usage: delta_apply_bench.py BUILD [FOLDER [MIB [ROUNDS]]]
+"""
+
+import os
+import pathlib
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
+DDSNAP = pathlib.Path(BUILD).resolve() / "bin" / "ddsnap"
+SIZE_BYTES = (int(sys.argv[3]) if len(sys.argv) > 3 else 512) << 20
+ROUNDS = int(sys.argv[4]) if len(sys.argv) > 4 else 5
+CHUNK = 16 << 10
+SEED = 5
+
+
+def run(*words, **more):
+    begin = time.monotonic()
+    subprocess.run([str(word) for word in words], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.PIPE, **more)
+    return time.monotonic() - begin
+
+
+def content_of_usr():
+    for folder, folders, files in os.walk("/usr"):
+        folders.sort()
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            if os.path.isfile(path) and not os.path.islink(path):
+                with open(path, "rb") as file:
+                    yield file.read()
+
+
+def fill(size_bytes):
+    """Twice size_bytes of it: the old image, and what replaces parts of it."""
+    content = bytearray()
+    for piece in content_of_usr():
+        content += piece
+        if len(content) >= 2 * size_bytes:
+            break
+    while len(content) < 2 * size_bytes:
+        content += content[:2 * size_bytes - len(content)]
+    return content[:size_bytes], content[size_bytes:2 * size_bytes]
+
+
+def upgraded(old, other, rng):
+    new = bytearray(old)
+    at = 0
+    while at < len(new):
+        size = rng.choice((4, 16, 64, 256)) << 10
+        if rng.random() < 0.5:
+            new[at:at + size] = other[at:at + size]
+        at += size
+    return bytes(new[:len(old)])
+
+
+def updated(old, rng):
+    new = bytearray(old)
+    for at in range(0, len(new), CHUNK):
+        if rng.random() < 0.5:
+            place = at + rng.randrange(CHUNK - 64)
+            new[place:place + 64] = rng.randbytes(64)
+    return bytes(new)
+
+
+def changed_content(old, new):
+    return b"".join(new[at:at + CHUNK] for at in range(0, len(new), CHUNK) if old[at:at + CHUNK] != new[at:at + CHUNK])
+
+
+class Bench:
+    def __init__(self, folder, old, new):
+        self.folder = folder
+        self.old, self.new = old, new
+        content = changed_content(old, new)
+        self.content_bytes = len(content)
+        for name, data in (("old", old), ("new", new), ("content", content)):
+            (folder / name).write_bytes(data)
+        os.environ["DDSNAP_STATE_DIR"] = str(folder / "state")
+        run(DDSNAP, "create-cl", "--compare", self.at("cl"), self.at("old"), self.at("new"))
+
+    def at(self, name):
+        return self.folder / name
+
+    def fresh_target(self):
+        shutil.copyfile(self.at("old"), self.at("target"))
+        run("sync", self.at("target"))
+
+    def rate(self, seconds):
+        return self.content_bytes / seconds / 1e6
+
+    def apply(self, delta):
+        self.fresh_target()
+        seconds = run(DDSNAP, "apply-delta", "--forget", delta, self.at("target"))
+        if self.at("target").read_bytes() != self.new:
+            sys.exit("the target is not the new image")
+        return seconds
+
+    def against_parts(self, mode, level):
+        delta, packed = self.at("delta"), self.at("content.zst")
+        run(DDSNAP, "create-delta", mode, "--codec", f"zstd:{level}", self.at("cl"), delta, self.at("old"), self.at("new"))
+        run("zstd", f"-{level}", "-qf", self.at("content"), "-o", packed)
+        ours, zstd, dd = [], [], []
+        for _ in range(ROUNDS):
+            zstd.append(run("zstd", "-dqf", packed, "-o", "/dev/null"))
+            dd.append(run("dd", f"if={self.at('content')}", f"of={self.at('scratch')}", "bs=1M", "oflag=direct", "conv=fdatasync"))
+            os.unlink(self.at("scratch"))
+            ours.append(self.apply(delta))
+        ratios = [max(a, b) / c for a, b, c in zip(zstd, dd, ours)]
+        print(f"  {mode} zstd:{level}  apply-delta {self.rate(statistics.median(ours)):7,.0f} MB/s   zstd -d "
+              f"{self.rate(statistics.median(zstd)):7,.0f}   dd direct {self.rate(statistics.median(dd)):7,.0f}   "
+              f"ratio to the slower {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; goal 0.80)")
+
+    def row(self, name, make, size, apply):
+        print(f"  {name:26} {make:7.2f} s   {size / 1e6:9,.1f} MB   {apply:7.2f} s")
+
+    def table(self):
+        print(f"  {'':26} {'make':>7}     {'size':>9}      {'apply':>7}")
+        for mode in ("-r", "-x", "-b"):
+            make = run(DDSNAP, "create-delta", mode, self.at("cl"), self.at("delta"), self.at("old"), self.at("new"))
+            self.row(f"ddsnap {mode}", make, os.stat(self.at("delta")).st_size, self.apply(self.at("delta")))
+        self.row_rdiff()
+        self.row_qemu([])
+        self.row_qemu(["-c"])
+
+    def row_rdiff(self):
+        if not shutil.which("rdiff"):
+            print("  rdiff: not installed")
+            return
+        make = run("rdiff", "signature", self.at("old"), self.at("sig"))
+        make += run("rdiff", "delta", self.at("sig"), self.at("new"), self.at("rdelta"))
+        apply = run("rdiff", "patch", self.at("old"), self.at("rdelta"), self.at("patched"))
+        self.row("rdiff", make, os.stat(self.at("rdelta")).st_size, apply)
+        for name in ("sig", "rdelta", "patched"):
+            os.unlink(self.at(name))
+
+    def row_qemu(self, options):
+        if not shutil.which("qemu-img"):
+            print("  qemu-img: not installed")
+            return
+        self.fresh_target()
+        overlay = self.at("overlay.qcow2")
+        make = run("qemu-img", "convert", *options, "-f", "raw", "-O", "qcow2", "-B", self.at("target"), "-F", "raw",
+                   self.at("new"), overlay)
+        size = os.stat(overlay).st_size
+        apply = run("qemu-img", "commit", "-q", overlay) + run("sync", self.at("target"))
+        if self.at("target").read_bytes() != self.new:
+            sys.exit("qemu-img: the target is not the new image")
+        self.row("qemu-img overlay " + " ".join(options), make, size, apply)
+        os.unlink(overlay)
+
+
+def main():
+    rng = random.Random(SEED)
+    old, other = fill(SIZE_BYTES)
+    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as name:
+        for title, new in (("package upgrade", upgraded(old, other, rng)), ("page updates", updated(old, rng))):
+            bench = Bench(pathlib.Path(name), bytes(old), new)
+            print(f"{title}: {SIZE_BYTES >> 20} MiB, {bench.content_bytes / 1e6:,.0f} MB in changed chunks")
+            bench.against_parts("-r", 1)
+            bench.against_parts("-r", 3)
+            bench.against_parts("-x", 3)
+            bench.table()
+
+
+if __name__ == "__main__":
+    main()
