@@ -69,10 +69,14 @@ Length compress_lz4(std::span<const std::byte> content, int level, std::span<std
 
 // In a long frame the tables of a quick level are soon full of what lies near.
 void look_far(ZSTD_CCtx* context, std::size_t window_bytes) {
-  ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, static_cast<int>(std::bit_width(window_bytes)));
+  const int window_log = static_cast<int>(std::bit_width(window_bytes - 1));
+  ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log);
   ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching, 1);
-  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmHashRateLog, 4);
   ZSTD_CCtx_setParameter(context, ZSTD_c_ldmMinMatch, 32);
+  // One place in 16 is remembered, with room for all (half the window's size): a table that
+  // overflows forgets the old content.
+  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmHashRateLog, 4);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmHashLog, window_log - 4);
 }
 
 bool is_exact_zlib(std::span<const std::byte> payload, std::span<std::byte> content) {

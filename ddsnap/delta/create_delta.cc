@@ -159,8 +159,8 @@ class Creator {
         .produce = [this](CreateJob& job) { return reader_.fill(job); },
         .work = [this](CreateJob& job, unsigned worker) { return workers_[worker].work(job); },
         .consume = [this](CreateJob& job) { return write(job); }};
-    // Each worker has a frame of its own in the making, besides the jobs.
-    const std::size_t frames_bytes = std::size_t{context_.workers} * header_.frame_data_bytes;
+    // Besides the jobs, each worker has a frame in the making, and the tables of its compressor.
+    const std::size_t frames_bytes = std::size_t{context_.workers} * 2 * header_.frame_data_bytes;
     const PipelineLimits limits{
         .workers = context_.workers,
         .memory_bytes = context_.memory_bytes - std::min(context_.memory_bytes, frames_bytes),
@@ -212,9 +212,9 @@ Result<CreateDeltaReport> create_delta(const Changelist& list, BlockDevice* from
   if (from != nullptr)
     header.from_is_proven = DD_TRY(prove(*from, header.from_uuid, header.from_tag));
   header.to_is_proven = DD_TRY(prove(*to, header.to_uuid, header.to_tag));
-  if (context.memory_bytes < 4 * std::size_t{header.frame_data_bytes})
+  if (context.memory_bytes < 5 * std::size_t{header.frame_data_bytes})
     return fail(ErrorCode::kUsage,
-                fmt::format("frames of {} bytes need four times that memory, and it may use {}",
+                fmt::format("frames of {} bytes need five times that memory, and it may use {}",
                             header.frame_data_bytes, context.memory_bytes));
   if (!needs_old_content(list, header, options.is_reverse)) from = nullptr;
   return Creator(list, header, from, *to, options, context, sink).run();

@@ -245,7 +245,7 @@ TEST(CreateDelta, LongFramesNeedTheirMemory) {
   MemorySink sink;
   const CreateDeltaOptions options{.frame_data_bytes = kMaxLongFrameDataBytes};
   expect_error(create_delta(pair.list(), from.get(), to.get(), options, random, sink, context),
-               "need four times that memory");
+               "need five times that memory");
 }
 
 TEST(CreateDelta, InterruptedItLeavesNothing) {
