@@ -181,9 +181,11 @@ Status write_superblock(BlockDevice& device, const Superblock& superblock) {
 }
 
 Status write_any_superblock_copy(BlockDevice& device, const Superblock& superblock) {
-  const Status first = write_superblock_copy(device, superblock, 0);
-  const Status second = write_superblock_copy(device, superblock, 1);
-  return first ? first : second;
+  // The other copy only once this one is durable: with both in doubt the next power cut may leave
+  // none (S3).
+  DD_TRY(write_superblock_copy(device, superblock, 0));
+  static_cast<void>(write_superblock_copy(device, superblock, 1));
+  return {};
 }
 
 Superblock data_superblock(const Superblock& metadata) {
