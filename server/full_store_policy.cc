@@ -87,6 +87,15 @@ bool FullStorePolicy::remove_oldest_bookmark() {
   }
 }
 
+void FullStorePolicy::make_metadata_room() {
+  for (unsigned removed = 0;
+       parts_.store.is_metadata_short() && removed < kMaxRemovedBookmarksPerTurn; ++removed) {
+    if (tidy_metadata()) continue;
+    if (!remove_oldest_bookmark()) return;
+    is_tidy_ = false;
+  }
+}
+
 bool FullStorePolicy::give_up_next(std::uint64_t now_ns) {
   const bool is_metadata_short = parts_.store.is_metadata_short();
   if (is_metadata_short && tidy_metadata()) return true;

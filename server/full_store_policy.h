@@ -24,6 +24,9 @@ class FullStorePolicy {
   FullStorePolicy(VolumeParts parts, Dropping& dropping) : parts_(parts), dropping_(dropping) {}
 
   void on_no_room();
+  // Before a snapshot is made: where metadata is short, the oldest bookmarks go until it is not
+  // (S9).
+  void make_metadata_room();
   // A batch found all the room it wanted.
   void on_room() { is_tidy_ = false; }
   Answer advance(std::uint64_t now_ns);

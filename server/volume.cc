@@ -168,7 +168,10 @@ void Volume::run_batch(Now now) {
   }
   questions_.run(now.steady_ns);
   changelists_.run();
-  if (!creation_.is_barrier_on()) creation_.start_next(now);
+  if (!creation_.is_barrier_on()) {
+    if (creation_.has_queued()) policy_.make_metadata_room();
+    creation_.start_next(now);
+  }
   room_watch_.look();
 }
 

@@ -16,6 +16,7 @@ inline constexpr std::size_t kMaxPathBytes = 1024;       // of devices, as told 
 inline constexpr std::uint32_t kMaxSnapshots = 65536;        // live ones
 inline constexpr std::uint32_t kMaxBoundaries = 131072;      // snapshots and bookmarks
 inline constexpr std::uint32_t kMaxAttachments = 16384;      // durable ones
+inline constexpr unsigned kMaxRemovedBookmarksPerTurn = 32;  // to make room for metadata
 inline constexpr std::uint32_t kMaxBatchChunks = 256;        // copied out under one flush
 inline constexpr std::size_t kBatchBufferBytes = 8u << 20;   // preallocated for a batch's chunks
 inline constexpr std::size_t kMaxRecordBytes = 64u << 10;    // one journal record

@@ -100,6 +100,11 @@ namespace {
 std::unexpected<Error> no_such(Epoch epoch) {
   return fail(ErrorCode::kNotFound, fmt::format("no snapshot of epoch {}", epoch.value));
 }
+
+// What a change map takes that is stored by itself.
+std::uint64_t own_map_bytes(const Boundary* boundary) {
+  return boundary && !boundary->map_is_keys ? boundary->map.getSizeInBytes() : 0;
+}
 }  // namespace
 
 Status SnapStore::remove(Epoch epoch, Keep keep) {
@@ -109,7 +114,12 @@ Status SnapStore::remove(Epoch epoch, Keep keep) {
   DD_TRY(impl_->commit(RemoveOp{epoch, keep}, 0));
   const Boundary* grown = impl_->state.find(older);
   if (grown) impl_->note_merge_candidate(*grown);
-  impl_->count_small_change(grown && !grown->map_is_keys ? grown->map.getSizeInBytes() : 0);
+  impl_->count_small_change(own_map_bytes(grown));
+  // The bookmark that is left, or the one whose map took this one in, wants a block of its own too.
+  const auto& boundaries = impl_->state.boundaries;
+  const auto kept = boundaries.upper_bound(epoch.value);
+  if (kept != boundaries.begin())
+    impl_->count_small_change(own_map_bytes(&std::prev(kept)->second));
   return {};
 }
 
