@@ -26,7 +26,8 @@ void print_help() {
       "its\n"
       "socket ('@name': an abstract one). A DEV is a path, nbd://..., nbd+unix://... or\n"
       "ddsnap:SERVER (the origin), ddsnap:SERVER#TAG (a snapshot). Sizes take K M G T.\n"
-      "Exit status: 0 done, 1 failed, 2 usage, 3 damage found, 4 not found, 5 busy, 130 interrupted.\n");
+      "Exit status: 0 done, 1 failed, 2 usage, 3 damage found, 4 not found, 5 busy, 130 "
+      "interrupted.\n");
 }
 
 // Texts come from devices, sockets and command lines too: nothing in them may break the line or

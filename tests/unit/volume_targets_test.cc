@@ -243,8 +243,8 @@ TEST_F(VolumeTargets, OtherTargetForgetsTheOldPlaceBeforeAPrivateWriteIsAllowed)
   EXPECT_EQ(world_.read_byte(b, 1), 0x11) << "the private copy starts as the snapshot was";
 }
 
-// The whole-volume simulation found it (seed 1204): the asker, late to read its answer, went on with
-// the old place while another target had found the new one and written there.
+// The whole-volume simulation found it (seed 1204): the asker, late to read its answer, went on
+// with the old place while another target had found the new one and written there.
 TEST_F(VolumeTargets, AskerForgetsTheOldPlaceBeforeAnyoneLearnsTheNewOne) {
   world_.create("0");
   const auto a = world_.attach("a", "0");
