@@ -226,6 +226,9 @@ Result<State> decode_manifest(std::span<const std::byte> bytes) {
     Freed nothing;
     DD_TRY(state.apply(operation, nothing));
   }
+  if (disk.next_attachment_id.get() < state.next_attachment_id ||
+      disk.last_created.get() >= state.next_epoch)
+    return fail(ErrorCode::kDamaged, "the manifest would give numbers twice");
   state.next_attachment_id = disk.next_attachment_id.get();
   return state;
 }

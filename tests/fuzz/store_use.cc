@@ -1,6 +1,7 @@
 #include "tests/fuzz/store_use.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "tests/fuzz/fuzz_target.h"
 
@@ -55,6 +56,14 @@ void use(SnapStore& store) {
   (void)store.seal();
 }
 
+void must_open_again(BlockDevice& snapstore, BlockDevice& origin, const SnapStore::Options& options,
+                     const char* what) {
+  SeededRandom random(2);
+  const auto store = SnapStore::open({snapstore, origin}, options, random);
+  if (!store) std::fprintf(stderr, "%s\n", store.error().message().c_str());
+  must(store.has_value(), what);
+}
+
 }  // namespace
 
 bool open_and_use(BlockDevice& snapstore, BlockDevice& origin) {
@@ -66,14 +75,13 @@ bool open_and_use(BlockDevice& snapstore, BlockDevice& origin) {
     return false;
   }
   store->reset();
+  must_open_again(snapstore, origin, options, "a store that opened opens again");
   store = SnapStore::open({snapstore, origin}, options, random);
-  must(store.has_value(), "a store that opened opens again");
   use(**store);
   const bool has_failed = (*store)->failed().has_value();
   if (!has_failed) (void)(*store)->close_cleanly();
   store->reset();
-  must(has_failed || SnapStore::open({snapstore, origin}, options, random),
-       "a store that was used opens again");
+  if (!has_failed) must_open_again(snapstore, origin, options, "a store that was used opens again");
   return true;
 }
 
