@@ -214,7 +214,10 @@ void Volume::run_writes(Now now) {
   if (!writes_.has_asks() && !policy_.is_making_room()) return;
   if (may_go_on_) return writes_.grant_whole_volume();
   if (must_refuse_first_writes()) {
-    (void)writes_.run(false);  // what is granted already goes on; that touches no device
+    // What is covered already goes on; that touches no device. Not where the store failed: the
+    // record of a snapshot that could not be made may have landed all the same, and the next server
+    // finds it (S1, T2).
+    if (!store_.failed()) (void)writes_.run(false);
     return writes_.refuse_all(EIO);
   }
   const auto outcome = writes_.run(!policy_.is_making_room());
