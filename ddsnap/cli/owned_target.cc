@@ -18,10 +18,12 @@ bool is_path(const std::string& name) {
 
 // The page cache is left alone where that is possible: what is written is not read again soon.
 Result<std::unique_ptr<FileDevice>> open_file(const std::string& name, DeviceAccess access) {
-  auto direct =
-      FileDevice::open(name, {.access = access, .caching = FileOptions::Caching::kDirect});
+  FileOptions options{
+      .access = access, .caching = FileOptions::Caching::kDirect, .keeps_sparse = true};
+  auto direct = FileDevice::open(name, options);
   if (direct || direct.error().code != ErrorCode::kUsage) return direct;
-  return FileDevice::open(name, {.access = access});
+  options.caching = FileOptions::Caching::kAuto;
+  return FileDevice::open(name, options);
 }
 
 Status check_unused(const std::string& path) {

@@ -78,6 +78,7 @@ FileDevice::FileDevice(std::string name, UniqueFd fd, const FileOptions& options
     : name_(std::move(name)),
       is_writable_(options.access == DeviceAccess::kReadWrite),
       is_direct_(options.caching == FileOptions::Caching::kDirect),
+      punches_(options.keeps_sparse && facts.is_sparse),
       facts_(facts),
       fd_(std::move(fd)),
       engine_(make_io_engine(options.engine)) {}
@@ -153,12 +154,12 @@ Status FileDevice::discard(ByteRange range) {
   return fail_errno("cannot discard on", name_, error);
 }
 
-// A sparse file stays one: a full delta may name a tebibyte of zeros. ZERO_RANGE keeps the space of
-// others: a file-backed snapstore is preallocated (S9). Both guarantee zeros (D6).
+// ZERO_RANGE first: it keeps the space, and a file-backed snapstore is preallocated (S9). A delta's
+// target that is sparse stays so: a full delta may name a tebibyte. Both guarantee zeros (D6).
 int FileDevice::zero_range(ByteRange range) const {
   if (facts_.is_block_device) return block_ioctl_errno(fd_.get(), BLKZEROOUT, range);
-  const int first = facts_.is_sparse ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
-  const int second = facts_.is_sparse ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE;
+  const int first = punches_ ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+  const int second = punches_ ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE;
   const int error = allocate_errno(fd_.get(), first, range);
   return is_unsupported(error) ? allocate_errno(fd_.get(), second, range) : error;
 }

@@ -43,6 +43,8 @@ struct FileOptions {
   IoEngineKind engine = IoEngineKind::kUring;
   // What buffered reads bring into the page cache is let go again.
   bool leaves_cache_alone = false;
+  // Zeros of a file that is sparse when it is opened are punched. Never for a snapstore (S9).
+  bool keeps_sparse = false;
 };
 
 class FileDevice final : public BlockDevice {
@@ -79,6 +81,7 @@ class FileDevice final : public BlockDevice {
   const std::string name_;
   const bool is_writable_;
   const bool is_direct_;
+  const bool punches_;
   FileFacts facts_;
   UniqueFd fd_;
   UniqueFd tail_fd_;  // buffered; open only where a direct file ends in a partial block

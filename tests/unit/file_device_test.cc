@@ -91,6 +91,21 @@ TEST_F(FileDeviceTest, ZeroesKeepTheSpace) {
   EXPECT_GE(after.st_blocks * 512, static_cast<blkcnt_t>(kSizeBytes)) << before.st_blocks;
 }
 
+// As the target of a delta: a hole stays one, and what is zeroed becomes one.
+TEST_F(FileDeviceTest, SparseFileStaysSparseWhereAskedFor) {
+  FileOptions options = kReadWrite;
+  options.keeps_sparse = true;
+  {
+    const auto writer = FileDevice::open(path_, kReadWrite);
+    ASSERT_TRUE((*writer)->write_at(256 << 10, data_));
+  }
+  const auto device = FileDevice::open(path_, options);
+  ASSERT_TRUE((*device)->write_zeroes({0, kSizeBytes}));
+  struct stat after{};
+  ASSERT_EQ(::stat(path_.c_str(), &after), 0);
+  EXPECT_LT(after.st_blocks * 512, static_cast<blkcnt_t>(kSizeBytes));
+}
+
 TEST_F(FileDeviceTest, DiscardGivesSpaceBack) {
   const auto device = FileDevice::open(path_, kReadWrite);
   ASSERT_TRUE((*device)->write_at(0, data_));
