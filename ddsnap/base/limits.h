@@ -22,6 +22,9 @@ inline constexpr std::size_t kBatchBufferBytes = 8u << 20;   // preallocated for
 inline constexpr std::size_t kMaxRecordBytes = 64u << 10;    // one journal record
 inline constexpr std::size_t kDefaultCacheBytes = 8u << 20;  // metadata blocks kept in memory (-k)
 
+inline constexpr std::size_t kCheckPieceBytes = 1u << 20;  // read by one piece of a check
+inline constexpr std::size_t kMaxDamagesPerPiece = 512;    // told exactly
+
 // Protocol
 inline constexpr std::size_t kMaxMessageBytes = 64u << 10;  // header included
 inline constexpr std::uint32_t kMaxRangesPerMessage = 1024;

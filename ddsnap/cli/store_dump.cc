@@ -125,6 +125,9 @@ class StoreDumper {
                          {"bytes", boundary.map_blob.size_bytes},
                          {"extents", to_json(boundary.map_blob.extents)}};
     Boundary decoded;
+    decoded.is_missing_stored = boundary.is_missing_stored;
+    decoded.table = std::make_unique<Table>();
+    decoded.private_table = std::make_unique<Table>();
     const auto bytes = read_blob(metadata_, layout(), superblock_->store, MetadataType::kChangeMap,
                                  boundary.map_blob);
     const Status read = bytes ? decode_change_map(*bytes, decoded) : std::unexpected(bytes.error());
@@ -132,6 +135,10 @@ class StoreDumper {
       json["chunks"] = decoded.map.cardinality();
       json["chunk_ranges"] = ranges_to_json(decoded.map);
       json["private_key_ranges"] = ranges_to_json(decoded.private_keys);
+      if (decoded.is_missing_stored) {
+        json["missing_ranges"] = ranges_to_json(decoded.table->missing);
+        json["missing_private_ranges"] = ranges_to_json(decoded.private_table->missing);
+      }
     } else {
       json["error"] = damaged("change map of " + boundary.tag, read.error());
     }
@@ -156,10 +163,7 @@ class StoreDumper {
     out_.value("entries", run.entry_count);
     out_.value("first_chunk", run.first_chunk.value);
     out_.value("last_chunk", run.last_chunk.value);
-    if (const Status placed = check_run_place(run, layout()); !placed)
-      out_.value("error", damaged("table of " + tag, placed.error()));
-    else
-      dump_entries(tag, run);
+    dump_entries(tag, run);
     out_.end();
   }
 
@@ -168,7 +172,8 @@ class StoreDumper {
     if (is_whole(run))
       salvaged.pieces.push_back(run);
     else
-      salvaged = salvage_run(run, metadata_, layout(), superblock_->store);
+      salvaged =
+          salvage_run(run, metadata_, layout(), superblock_->store, [](const ChunkException&) {});
     for (const SalvagedRun::Hole& hole : salvaged.holes)
       out_.value("error", damaged("table of " + tag, hole.error));
     if (!options_.is_full) return;
@@ -185,6 +190,7 @@ class StoreDumper {
 
   bool is_whole(const Run& run) {
     Run copy = run;
+    if (!check_run_place(run, layout())) return false;
     return index_run(copy, metadata_, layout(), superblock_->store,
                      [](const ChunkException&) { return Status{}; })
         .has_value();

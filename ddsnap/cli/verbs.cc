@@ -28,6 +28,8 @@ constexpr Verb kVerbs[] = {
     {"rollback", cmd_rollback, "give the origin back what it held at a snapshot"},
     {"inspect", cmd_inspect, "tell what a changelist or delta file holds"},
     {"verify", cmd_verify, "check a delta, perhaps against a device"},
+    {"check", cmd_check, "verify a snapstore, and say which snapshots are hurt"},
+    {"repair", cmd_repair, "make a damaged snapstore one that can be served"},
     {"dump", cmd_dump, "print all metadata of a snapstore as JSON"},
     // older spellings
     {"create-snap", cmd_create, {}},

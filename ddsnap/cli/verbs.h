@@ -45,6 +45,8 @@ Result<int> cmd_import(Arguments arguments);
 Result<int> cmd_rollback(Arguments arguments);
 Result<int> cmd_inspect(Arguments arguments);
 Result<int> cmd_verify(Arguments arguments);
+Result<int> cmd_check(Arguments arguments);
+Result<int> cmd_repair(Arguments arguments);
 Result<int> cmd_dump(Arguments arguments);
 
 }  // namespace ddsnap

@@ -126,8 +126,10 @@ void SnapStore::Impl::count_checkpoint_need() {
   dirty_map_blocks = 0;
   for (const auto& [epoch, boundary] : state.boundaries)
     if (boundary.is_map_dirty && !boundary.map_is_keys)
-      dirty_map_blocks +=
-          blob_blocks(boundary.map.getSizeInBytes() + boundary.private_keys.getSizeInBytes() + 32);
+      dirty_map_blocks += blob_blocks(
+          boundary.map.getSizeInBytes() + boundary.private_keys.getSizeInBytes() +
+          (boundary.table ? boundary.table->missing.getSizeInBytes() : 0) +
+          (boundary.private_table ? boundary.private_table->missing.getSizeInBytes() : 0) + 32);
 }
 
 Status SnapStore::Impl::make_metadata_room() {

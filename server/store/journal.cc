@@ -82,30 +82,78 @@ void Journal::start_new_chain(RandomSource& random) {
 }
 
 Result<Journal::Replayed> Journal::replay(
-    const JournalPosition& start, const std::function<Status(std::span<const std::byte>)>& apply) {
+    const JournalPosition& start, const std::function<Status(std::span<const std::byte>)>& apply,
+    const std::function<Status(const Error&)>& lost) {
   if (start.next_offset_bytes > size_bytes_ || start.next_offset_bytes % unit_bytes_ != 0)
     return fail(ErrorCode::kDamaged, "the superblock names an impossible place in the journal");
   const JournalRing ring = DD_TRY(JournalRing::read(device_, layout_, store_));
   position_ = start;
   tail_offset_ = start.next_offset_bytes;
   Replayed result;
-  while (const auto next = ring.next(position_)) {
+  for (;;) {
+    auto next = ring.next(position_);
+    if (!next) {
+      const auto later = ring.later_than(position_.last_number);
+      if (later.empty()) return result;
+      const auto damage =
+          fail(ErrorCode::kDamaged,
+               fmt::format("journal record {} is damaged: a later one is there (S3)",
+                           position_.last_number + 1));
+      if (!lost) return damage;
+      DD_TRY(lost(damage.error()));
+      next = later.front();
+    }
     if (next->is_seal) {
+      // The next record takes its place; no other could bear its number.
       result.is_last_proven = true;
-      position_.last_number +=
-          1;  // only the record that takes the seal's place could bear its number
-      break;
+      position_ = {next->offset_bytes, next->number, next->previous_checksum};
+      continue;
     }
     DD_TRY(apply(next->operations));
     ++result.records;
     result.is_last_proven = false;
     position_ = next->end();
   }
-  if (!ring.later_than(position_.last_number).empty())
-    return fail(ErrorCode::kDamaged,
-                fmt::format("journal record {} is damaged: a later one is there (S3)",
-                            position_.last_number + 1));
-  return result;
+}
+
+Result<std::optional<JournalPosition>> Journal::check(JournalPosition from,
+                                                      std::size_t budget_bytes,
+                                                      std::uint64_t& bytes_read) const {
+  constexpr std::size_t kWindowBytes = 256u << 10;
+  static_assert(kWindowBytes >= 2 * kMaxRecordBytes);
+  for (std::size_t read_bytes = 0; read_bytes < budget_bytes;) {
+    if (from.last_number >= position_.last_number) return std::nullopt;
+    const JournalPosition before = from;
+    // Behind the last record, or, where it did not fit there, at the start.
+    for (const std::uint64_t offset : {from.next_offset_bytes, std::uint64_t{0}}) {
+      if (offset >= size_bytes_) continue;
+      AlignedBuffer window(std::min<std::uint64_t>(kWindowBytes, size_bytes_ - offset));
+      DD_TRY(device_.read_at(kJournalOffset + offset, window.span()));
+      read_bytes += window.size();
+      bytes_read += window.size();
+      from = follow_chain(window.span(), offset, from);
+      if (from.last_number > before.last_number) break;
+    }
+    if (from.last_number == before.last_number)
+      return fail(ErrorCode::kDamaged,
+                  fmt::format("journal record {} is damaged", from.last_number + 1));
+  }
+  return from;
+}
+
+// As far as the chain goes on in these bytes of the ring.
+JournalPosition Journal::follow_chain(std::span<const std::byte> window, std::uint64_t offset_bytes,
+                                      JournalPosition from) const {
+  for (std::size_t at = 0; from.last_number < position_.last_number;) {
+    const auto record = decode_record(window.subspan(at), offset_bytes + at, unit_bytes_, store_);
+    const bool is_next = record && !record->is_seal && record->number == from.last_number + 1 &&
+                         record->previous_checksum == from.last_checksum;
+    if (!is_next) break;
+    from = record->end();
+    at += record->length_bytes;
+    if (at >= window.size()) break;
+  }
+  return from;
 }
 
 }  // namespace ddsnap

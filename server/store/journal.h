@@ -4,7 +4,7 @@
 // Shape     A record is a 64-byte header and its operations, padded to journal_unit_bytes; it never
 // crosses the end of the ring.
 //           Layout in SNAPSTORE.md, section 4.
-// Errors    replay: kDamaged when a record is missing or bad but a later one is there (S3): the end
+// Errors    replay: tells when a record is missing or bad but a later one is there (S3): the end
 // and damage are never confused. Durable   The caller writes the planned request together with the
 // slots and flushes; then committed(). Threads   None inside; the caller serialises. Lifetime
 // Borrows the device.
@@ -35,9 +35,17 @@ class Journal {
     bool is_last_proven = true;
   };
   // Reads all records after `start`, oldest first, and stands behind the last one. `apply` gets the
-  // operations of each.
+  // operations of each. `lost` gets the error that says which one is missing although a later one
+  // is there; without one that error ends the replay, as every error of theirs does, and otherwise
+  // it goes on with that later record.
   Result<Replayed> replay(const JournalPosition& start,
-                          const std::function<Status(std::span<const std::byte>)>& apply);
+                          const std::function<Status(std::span<const std::byte>)>& apply,
+                          const std::function<Status(const Error&)>& lost = {});
+  // Reads what is on the device again, from `from` on, which the chain must have held, until
+  // about `budget_bytes` are read. Where to go on; none when all up to the last record is right.
+  // kDamaged, kIo. The bytes read are added to `bytes_read`.
+  Result<std::optional<JournalPosition>> check(JournalPosition from, std::size_t budget_bytes,
+                                               std::uint64_t& bytes_read) const;
   // After replay: a new chain that no leftover record can belong to.
   void start_new_chain(RandomSource& random);
 
@@ -65,6 +73,8 @@ class Journal {
   // Where a record of this padded length goes: the next offset, or 0 when it would cross the end.
   std::uint64_t place_for(std::uint64_t length_bytes) const;
   std::uint64_t encode(std::span<const std::byte> operations, bool is_seal);
+  JournalPosition follow_chain(std::span<const std::byte> window, std::uint64_t offset_bytes,
+                               JournalPosition from) const;
 
   BlockDevice& device_;
   Layout layout_;

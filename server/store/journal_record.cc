@@ -62,25 +62,30 @@ Result<JournalRing> JournalRing::read(BlockDevice& metadata, const Layout& layou
   return ring;
 }
 
-std::optional<JournalRecord> JournalRing::at(std::uint64_t offset_bytes) const {
-  const std::span<const std::byte> ring = ring_.span();
+std::optional<JournalRecord> decode_record(std::span<const std::byte> bytes,
+                                           std::uint64_t offset_bytes, std::uint64_t unit_bytes,
+                                           const Uuid& store) {
   RecordHeaderDisk header;
-  if (offset_bytes + sizeof header > ring.size()) return std::nullopt;
-  std::memcpy(&header, ring.data() + offset_bytes, sizeof header);
+  if (bytes.size() < sizeof header) return std::nullopt;
+  std::memcpy(&header, bytes.data(), sizeof header);
   const std::uint64_t length = header.length_bytes.get();
-  if (header.magic.get() != kMagic || header.store != store_.bytes) return std::nullopt;
-  if (length < sizeof header || length > sizeof header + kMaxRecordBytes ||
-      offset_bytes + length > ring.size())
+  if (header.magic.get() != kMagic || header.store != store.bytes) return std::nullopt;
+  if (length < sizeof header || length > sizeof header + kMaxRecordBytes || length > bytes.size())
     return std::nullopt;
-  const auto operations = ring.subspan(offset_bytes + sizeof header, length - sizeof header);
+  const auto operations = bytes.subspan(sizeof header, length - sizeof header);
   if (header.checksum.get() != record_checksum(header, operations)) return std::nullopt;
   return JournalRecord{.offset_bytes = offset_bytes,
-                       .length_bytes = round_up(length, unit_bytes_),
+                       .length_bytes = round_up(length, unit_bytes),
                        .number = header.number.get(),
                        .previous_checksum = header.previous_checksum.get(),
                        .checksum = header.checksum.get(),
                        .is_seal = (header.flags.get() & kSealFlag) != 0,
                        .operations = operations};
+}
+
+std::optional<JournalRecord> JournalRing::at(std::uint64_t offset_bytes) const {
+  if (offset_bytes >= ring_.size()) return std::nullopt;
+  return decode_record(ring_.span().subspan(offset_bytes), offset_bytes, unit_bytes_, store_);
 }
 
 std::optional<JournalRecord> JournalRing::next(const JournalPosition& position) const {

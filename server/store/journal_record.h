@@ -48,12 +48,18 @@ std::uint64_t encode_record(const Uuid& store, const JournalPosition& after, boo
                             std::span<const std::byte> operations, std::uint64_t padded_bytes,
                             std::span<std::byte> into);
 
+// The valid record of this store, whatever its number, that begins `bytes`, which lie at that
+// offset of the ring.
+std::optional<JournalRecord> decode_record(std::span<const std::byte> bytes,
+                                           std::uint64_t offset_bytes, std::uint64_t unit_bytes,
+                                           const Uuid& store);
+
 // All of the ring, in memory.
 class JournalRing {
  public:
   static Result<JournalRing> read(BlockDevice& metadata, const Layout& layout, const Uuid& store);
 
-  // A valid record of this store that begins there, whatever its number.
+  // decode_record() of what is there.
   std::optional<JournalRecord> at(std::uint64_t offset_bytes) const;
   // The one that continues the chain: behind the last one or, where it did not fit there, at the
   // start of the ring. A seal behind the last one may be older than a record of the same number at

@@ -120,8 +120,7 @@ Status check_layout(const Layout& layout, const StoreDevices& devices) {
   DD_TRY(check_metadata_layout(layout, devices.metadata ? *devices.metadata : devices.snapstore));
   if (!devices.metadata && layout.slots_offset_bytes < end_of_tables(layout))
     return fail(ErrorCode::kDamaged, "the superblock describes an impossible layout");
-  return check_size(devices.snapstore,
-                    layout.slots_offset_bytes + (layout.slot_count << layout.chunk_shift));
+  return check_size(devices.snapstore, layout.end_of_slots_bytes());
 }
 
 }  // namespace ddsnap

@@ -33,6 +33,9 @@ struct Layout {
   std::uint64_t slot_offset_bytes(SlotNr slot) const {
     return slots_offset_bytes + (std::uint64_t{slot.value} << chunk_shift);
   }
+  std::uint64_t end_of_slots_bytes() const {
+    return slots_offset_bytes + (slot_count << chunk_shift);
+  }
   std::uint64_t block_offset_bytes(std::uint32_t block) const {
     return tables_offset_bytes + std::uint64_t{block} * kMetadataPageBytes;
   }

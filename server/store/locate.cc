@@ -8,14 +8,16 @@
 namespace ddsnap {
 
 Result<Location> SnapStore::Impl::locate(const Boundary& snapshot, ChunkNr chunk) {
+  const Location damaged{Location::Place::kDamaged, {}, {}};
   if (snapshot.private_table && snapshot.private_table->has(chunk)) {
+    if (snapshot.private_table->missing.contains(chunk.value)) return damaged;
     const Exception found = DD_TRY(find_in_table(*snapshot.private_table, chunk, cache));
     return Location{Location::Place::kPrivate, found.slot, {}};
   }
   const Table* table = state.live().find(snapshot.epoch, chunk);
   if (!table) return Location{};
+  if (table->lost.contains(chunk.value)) return damaged;
   const Exception found = DD_TRY(find_in_table(*table, chunk, cache));
-  if (found.is_lost()) return Location{Location::Place::kDamaged, {}, {}};
   const auto place = found.is_zero() ? Location::Place::kZero : Location::Place::kSlot;
   return Location{place, found.slot, found.hash};
 }

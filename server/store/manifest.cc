@@ -27,7 +27,9 @@ enum BoundaryFlags : std::uint32_t {
   kDroppingFlag = 1,
   kMapIsKeysFlag = 2,
   kHasPrivateFlag = 4,
-  kMapIncompleteFlag = 8
+  kMapIncompleteFlag = 8,
+  kHasMissingFlag = 16,
+  kAllFlags = 31
 };
 
 struct BoundaryDisk {
@@ -90,7 +92,8 @@ void pack_boundary(const Boundary& host, const Planned& planned, std::vector<std
   disk.kind = static_cast<std::uint32_t>(host.kind);
   disk.flags = (host.is_dropping ? kDroppingFlag : 0u) | (host.map_is_keys ? kMapIsKeysFlag : 0u) |
                (host.private_table ? kHasPrivateFlag : 0u) |
-               (host.is_map_incomplete ? kMapIncompleteFlag : 0u);
+               (host.is_map_incomplete ? kMapIncompleteFlag : 0u) |
+               (host.has_missing() ? kHasMissingFlag : 0u);
   disk.priority = static_cast<std::uint32_t>(host.priority);
   disk.use_count = host.use_count;
   disk.created_ns = host.created_ns;
@@ -143,9 +146,12 @@ Result<Boundary> take_boundary(Unpacker& from) {
   const std::uint32_t kind = disk.kind.get();
   if (kind < 1 || kind > 3) return fail(ErrorCode::kDamaged, "the manifest has an unknown kind");
   host.kind = static_cast<BoundaryKind>(kind);
+  if ((disk.flags.get() & ~kAllFlags) != 0)
+    return fail(ErrorCode::kDamaged, "the manifest has an unknown flag");
   host.is_dropping = (disk.flags.get() & kDroppingFlag) != 0;
   host.is_map_incomplete = (disk.flags.get() & kMapIncompleteFlag) != 0;
   host.map_is_keys = (disk.flags.get() & kMapIsKeysFlag) != 0;
+  host.is_missing_stored = (disk.flags.get() & kHasMissingFlag) != 0;
   host.priority = static_cast<std::int8_t>(disk.priority.get());
   host.use_count = disk.use_count.get();
   host.created_ns = disk.created_ns.get();
@@ -161,6 +167,8 @@ Result<Boundary> take_boundary(Unpacker& from) {
   if (host.map_is_keys && !host.table)
     return fail(ErrorCode::kDamaged, "the manifest has a change map that is nowhere");
   if (disk.flags.get() & kHasPrivateFlag) host.private_table = DD_TRY(take_table(from));
+  if (host.is_missing_stored && (host.map_is_keys || !host.table))
+    return fail(ErrorCode::kDamaged, "the manifest tells of what is missing from nowhere");
   return host;
 }
 
@@ -252,7 +260,13 @@ std::uint64_t manifest_bytes_at_most(const State& state) {
 
 std::vector<std::byte> encode_change_map(const Boundary& boundary) {
   std::vector<std::byte> out;
-  for (const Roaring* bitmap : {&boundary.map, &boundary.private_keys}) {
+  std::vector<const Roaring*> bitmaps = {&boundary.map, &boundary.private_keys};
+  const Roaring none;
+  if (boundary.has_missing()) {
+    bitmaps.push_back(&boundary.table->missing);
+    bitmaps.push_back(boundary.private_table ? &boundary.private_table->missing : &none);
+  }
+  for (const Roaring* bitmap : bitmaps) {
     const std::vector<std::byte> bytes = bitmap_bytes(*bitmap);
     pack(le64(bytes.size()), out);
     out.insert(out.end(), bytes.begin(), bytes.end());
@@ -264,6 +278,11 @@ Status decode_change_map(std::span<const std::byte> bytes, Boundary& boundary) {
   Unpacker from(bytes);
   boundary.map = DD_TRY(take_bitmap(from));
   boundary.private_keys = DD_TRY(take_bitmap(from));
+  if (boundary.is_missing_stored) {
+    boundary.table->missing = DD_TRY(take_bitmap(from));
+    const Roaring missing_privately = DD_TRY(take_bitmap(from));
+    if (boundary.private_table) boundary.private_table->missing = missing_privately;
+  }
   if (!from.is_at_end()) return fail(ErrorCode::kDamaged, "a change map is longer than it may be");
   return {};
 }

@@ -27,7 +27,8 @@ Result<State> decode_manifest(std::span<const std::byte> bytes);
 // entries.
 std::uint64_t manifest_bytes_at_most(const State& state);
 
-// A boundary's change map and kept private keys as the bytes of their blob, and back.
+// A boundary's change map, kept private keys, and what its tables have lost as the bytes of their
+// blob, and back. Requires on decoding: where something lost is stored, the boundary has a table.
 std::vector<std::byte> encode_change_map(const Boundary& boundary);
 Status decode_change_map(std::span<const std::byte> bytes, Boundary& boundary);
 

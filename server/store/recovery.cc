@@ -4,6 +4,7 @@
 // point.
 #include <fmt/format.h>
 
+#include "server/store/salvage.h"
 #include "server/store/snap_store_impl.h"
 
 namespace ddsnap {
@@ -14,26 +15,6 @@ std::size_t choose_spill_entries(const Layout& layout, std::size_t wanted) {
   if (wanted != 0) return wanted;
   const std::uint64_t capacity = layout.table_blocks * kRunEntriesPerBlock;
   return std::clamp<std::uint64_t>(capacity / 16, 512, 1u << 17);
-}
-
-// Metadata and data device must be of one store, and of one opening of it: a copy of either
-// restored by itself is refused.
-Status check_data_device(BlockDevice& snapstore, Superblock& metadata) {
-  const Superblock data = DD_TRY(read_superblock(snapstore, StoreRole::kData))
-  .superblock;
-  if (data.store != metadata.store)
-    return fail(ErrorCode::kUsage,
-                snapstore.name() + ": snapstore and metadata device belong to different stores");
-  if (data.generation != metadata.generation && data.generation != metadata.generation + 1)
-    return fail(ErrorCode::kDamaged,
-                fmt::format("{}: snapstore and metadata device are of different times (openings {} "
-                            "and {})",
-                            snapstore.name(), data.generation, metadata.generation));
-  if (metadata.closed < data.closed) {  // the metadata device could not be marked
-    metadata.closed = data.closed;
-    metadata.closed_why = data.closed_why;
-  }
-  return {};
 }
 
 std::unexpected<Error> closed(const BlockDevice& metadata, const Superblock& superblock) {
@@ -81,22 +62,33 @@ Result<std::unique_ptr<SnapStore>> SnapStore::open(const StoreDevices& devices,
   SuperblockRead read = DD_TRY(read_superblock(metadata, StoreRole::kMetadata));
   if (const Status sane = check_layout(read.superblock.layout, devices); !sane)
     return with_context(metadata.name(), sane.error());
-  if (devices.metadata) DD_TRY(check_data_device(devices.snapstore, read.superblock));
+  std::optional<std::string> data_finding;
+  if (devices.metadata)
+    data_finding = DD_TRY(check_data_device(devices.snapstore, read.superblock));
   auto impl = std::make_unique<Impl>(devices, options, random, read.superblock);
   if (options.was_closed) impl->superblock.closed = ClosedMark::kOriginWentOn;
   if (impl->superblock.closed != ClosedMark::kNone && !options.must_resume)
     return closed(metadata, impl->superblock);
-  if (read.finding) impl->findings.push_back(*read.finding);
+  for (const auto& finding : {read.finding, data_finding})
+    if (finding) impl->findings.push_back(*finding);
   impl->stale_superblock_copy = read.stale_copy;
-  if (const Status recovered = impl->recover(options); !recovered)
-    return with_context(metadata.name(), recovered.error());
+  Status recovered = impl->load();
+  if (recovered) recovered = impl->start_anew(options);
+  if (!recovered && recovered.error().code == ErrorCode::kDamaged)
+    recovered = fail(ErrorCode::kDamaged,
+                     recovered.error().text + "; see 'ddsnap check' and 'ddsnap repair'");
+  if (!recovered) return with_context(metadata.name(), recovered.error());
+  impl->note_known_losses();
   return std::unique_ptr<SnapStore>(new SnapStore(std::move(impl)));
 }
 
-Status SnapStore::Impl::recover(const Options& options) {
+Status SnapStore::Impl::load() {
   DD_TRY(load_manifest());
-  const std::optional<CopiedOutOp> judged = DD_TRY(replay_journal());
-  DD_TRY(derive_used_slots());
+  DD_TRY(replay_journal());
+  return derive_used_slots();
+}
+
+Status SnapStore::Impl::start_anew(const Options& options) {
   const std::vector<SlotNr> old_slots = judged ? DD_TRY(copy_kept(*judged)) : std::vector<SlotNr>{};
   // What was read may so far be in caches only; nothing may be granted on the strength of it before
   // it is durable.
@@ -120,62 +112,113 @@ Status SnapStore::Impl::recover(const Options& options) {
 }
 
 Status SnapStore::Impl::load_manifest() {
-  const std::vector<std::byte> bytes = DD_TRY(
-      read_blob(metadata, layout(), facts.uuid, MetadataType::kManifest, superblock.manifest));
-  state = DD_TRY(decode_manifest(bytes));
+  const auto bytes =
+      read_blob(metadata, layout(), facts.uuid, MetadataType::kManifest, superblock.manifest);
+  if (!bytes) return with_context("manifest", bytes.error());
+  state = DD_TRY(decode_manifest(*bytes));
+  if (origin.size_bytes() == 0) facts.geometry.volume_bytes = state.origin_bytes;  // for a check
+  std::vector<Epoch> lost_maps;
   for (auto& [epoch, boundary] : state.boundaries) {
     if (!boundary.map_is_keys) {
       const auto map =
           read_blob(metadata, layout(), facts.uuid, MetadataType::kChangeMap, boundary.map_blob);
-      if (!map) return with_context("change map of " + boundary.tag, map.error());
-      DD_TRY(decode_change_map(*map, boundary));
+      const Status read = map ? decode_change_map(*map, boundary) : std::unexpected(map.error());
+      if (!read && !may_give_up(read.error()))
+        return with_context("change map of " + boundary.tag, read.error());
+      if (!read) {
+        note_damage(DamageKind::kChangeMap,
+                    "change map of " + boundary.tag + ": " + read.error().message());
+        boundary.map_blob = {};
+        lost_maps.push_back({epoch});
+      }
     }
     for (Table* table : {boundary.table.get(), boundary.private_table.get()})
       if (table)
-        if (const Status loaded = load_table(*table); !loaded)
+        if (const Status loaded = load_table(*table, boundary.tag); !loaded)
           return with_context("table of " + boundary.tag, loaded.error());
   }
-  state.rebuild_derived();
   derive_used_blocks();
+  if (salvage) {
+    lose_change_maps(lost_maps);
+    for (auto& [epoch, boundary] : state.boundaries) keep_losses(boundary);
+  }
+  state.rebuild_derived();
   return {};
 }
 
-Status SnapStore::Impl::load_table(Table& table) {
+Status SnapStore::Impl::load_table(Table& table, const std::string& name) {
+  const Roaring missing_before = table.missing;
   for (RunGroup& group : table.groups) {
     group.id = next_group_id++;
-    for (Run& run : group.runs) {
-      const std::uint64_t end_block =
-          std::uint64_t{run.object_first_block} +
-          (std::uint64_t{run.first_entry} + run.entry_count - 1) / kRunEntriesPerBlock;
-      if (end_block >= layout().table_blocks)
-        return fail(ErrorCode::kDamaged, "a run is said to lie outside the table region");
-      DD_TRY(index_run(run, metadata, layout(), facts.uuid, [&](const ChunkException& entry) {
-        table.note_key(entry);  // the first group that has a chunk wins
-        return Status{};
-      }));
+    std::vector<Run> kept;
+    for (const Run& run : group.runs) {
+      std::vector<Run> loaded = DD_TRY(load_run(table, run, name));
+      kept.insert(kept.end(), loaded.begin(), loaded.end());
     }
+    group.runs = std::move(kept);
   }
+  table.lose(missing_before);
   table.keys.runOptimize();
   return {};
 }
 
-// The last record, if it had to be judged.
-Result<std::optional<CopiedOutOp>> SnapStore::Impl::replay_journal() {
-  std::optional<CopiedOutOp> last;
-  const auto replayed =
-      DD_TRY(journal.replay(superblock.journal, [&](std::span<const std::byte> bytes) -> Status {
-        last.reset();
-        for (const Operation& operation : DD_TRY(decode_operations(bytes))) {
-          // Free space is derived afterwards; what the replay sets free is of no interest.
-          Freed ignored;
-          DD_TRY(state.apply(operation, ignored));
-          if (const auto* copied = std::get_if<CopiedOutOp>(&operation)) last = *copied;
-        }
+// The run with its index, or what is left of it.
+Result<std::vector<Run>> SnapStore::Impl::load_run(Table& table, Run run, const std::string& name) {
+  Status read = check_run_place(run, layout());
+  if (!read && !salvage) return std::unexpected(read.error());
+  const Table before = salvage ? Table{table.keys, table.slotless, table.lost} : Table{};
+  if (read)
+    read = index_run(run, metadata, layout(), facts.uuid, [&](const ChunkException& entry) {
+      table.note_key(entry);  // the first group that has a chunk wins
+      return Status{};
+    });
+  if (read) return std::vector<Run>{run};
+  if (!may_give_up(read.error())) return std::unexpected(read.error());
+  table.keys = before.keys;
+  table.slotless = before.slotless;
+  table.lost = before.lost;
+  SalvagedRun salvaged = salvage_run(run, metadata, layout(), facts.uuid,
+                                     [&](const ChunkException& entry) { table.note_key(entry); });
+  for (const SalvagedRun::Hole& hole : salvaged.holes) lose_hole(table, hole, name);
+  return std::move(salvaged.pieces);
+}
+
+Status SnapStore::Impl::replay_journal() {
+  const auto replayed = DD_TRY(journal.replay(
+      superblock.journal,
+      [&](std::span<const std::byte> operations) { return replay_record(operations); },
+      [&](const Error& error) -> Status {
+        if (!may_give_up(error)) return std::unexpected(error);
+        lose_record(error);
         return {};
       }));
-  if (!last || replayed.is_last_proven) return std::nullopt;
-  DD_TRY(judge(*last));
-  return last;
+  if (replayed.is_last_proven) judged.reset();
+  if (judged) DD_TRY(judge(*judged));
+  return {};
+}
+
+Status SnapStore::Impl::replay_record(std::span<const std::byte> bytes) {
+  judged.reset();
+  const auto operations = decode_operations(bytes);
+  if (!operations && !may_give_up(operations.error())) return std::unexpected(operations.error());
+  if (!operations) {
+    lose_record(operations.error());
+    return {};
+  }
+  for (const Operation& operation : *operations) {
+    if (has_lost_records) {
+      apply_behind_lost(operation);
+      continue;
+    }
+    // Free space is derived afterwards; what the replay sets free is of no interest.
+    Freed ignored;
+    const Status applied = state.apply(operation, ignored);
+    if (!applied && !may_give_up(applied.error())) return applied;
+    if (!applied) lose_record(applied.error());
+    if (const auto* copied = std::get_if<CopiedOutOp>(&operation); applied && copied)
+      judged = *copied;
+  }
+  return {};
 }
 
 // S2: the flush of the last record may never have happened, so each of its copy-outs is judged by
@@ -190,6 +233,9 @@ Status SnapStore::Impl::judge(const CopiedOutOp& last) {
     if (exception.slot.value >= layout().slot_count)
       return fail(ErrorCode::kDamaged, "a journal record names a slot beyond the snapstore");
     if (read_slot(exception, buffer.span())) continue;
+    if (origin.size_bytes() == 0)
+      return fail(ErrorCode::kUsage,
+                  "the last record of the journal must be judged by the origin: name it, too");
     if (is_at_origin(chunk, exception.hash, buffer.span())) {
       state.forget_copy_out(last.table, last.boundary, chunk);
       continue;
@@ -245,36 +291,46 @@ Result<std::vector<SlotNr>> SnapStore::Impl::copy_kept(const CopiedOutOp& last) 
 }
 
 Status SnapStore::Impl::derive_used_slots() {
-  for (const auto& [epoch, boundary] : state.boundaries)
-    for (const Table* table : {boundary.table.get(), boundary.private_table.get()})
+  slots = SpaceMap(layout().slot_count);
+  for (auto& [epoch, boundary] : state.boundaries) {
+    for (Table* table : {boundary.table.get(), boundary.private_table.get()})
       if (table)
         if (const Status derived = derive_used_slots(*table); !derived)
           return with_context("table of " + boundary.tag, derived.error());
+    if (salvage) keep_losses(boundary);
+  }
   return {};
 }
 
-Status SnapStore::Impl::derive_used_slots(const Table& table) {
-  const auto mark = [&](const Exception& exception) -> Status {
+Status SnapStore::Impl::derive_used_slots(Table& table) {
+  Roaring wrong;
+  const auto mark = [&](std::uint32_t chunk, const Exception& exception) -> Status {
     if (!exception.has_slot()) return {};
-    if (exception.slot.value >= layout().slot_count || !slots.mark_used(exception.slot.value))
-      return fail(ErrorCode::kDamaged,
-                  fmt::format("slot {} is named twice or does not exist", exception.slot.value));
+    if (exception.slot.value < layout().slot_count && slots.mark_used(exception.slot.value))
+      return {};
+    Error error = fail(ErrorCode::kDamaged, fmt::format("slot {} is named twice or does not exist",
+                                                        exception.slot.value))
+                      .error();
+    if (!salvage) return std::unexpected(error);
+    note_damage(DamageKind::kTable, fmt::format("chunk {}: {}", chunk, error.message()));
+    wrong.add(chunk);
     return {};
   };
-  Roaring seen;
+  Roaring seen = table.missing;
   for (const auto& [chunk, exception] : table.recent) {
     seen.add(chunk);
-    DD_TRY(mark(exception));
+    DD_TRY(mark(chunk, exception));
   }
   for (const RunGroup& group : table.groups) {
     for (const Run& run : group.runs) {
       RunCursor cursor(run, metadata, layout(), facts.uuid);
       while (const auto entry = DD_TRY(cursor.peek())) {
-        if (seen.addChecked(entry->chunk.value)) DD_TRY(mark(entry->exception));
+        if (seen.addChecked(entry->chunk.value)) DD_TRY(mark(entry->chunk.value, entry->exception));
         cursor.advance();
       }
     }
   }
+  if (!wrong.isEmpty()) table.lose(wrong);
   return {};
 }
 

@@ -18,16 +18,18 @@ Run part_in_block(const Run& run, std::uint32_t index) {
   return part;
 }
 
-// Fills in the part's first and last chunk.
-Status read_part(Run& part, BlockDevice& metadata, const Layout& layout, const Uuid& store) {
+// All entries of the part, whose first and last chunk are filled in.
+Result<std::vector<ChunkException>> read_part(Run& part, BlockDevice& metadata,
+                                              const Layout& layout, const Uuid& store) {
+  std::vector<ChunkException> entries;
   RunCursor cursor(part, metadata, layout, store);
-  for (bool is_first = true;; is_first = false) {
-    const auto entry = DD_TRY(cursor.peek());
-    if (!entry) return {};
-    if (is_first) part.first_chunk = entry->chunk;
-    part.last_chunk = entry->chunk;
+  while (const auto entry = DD_TRY(cursor.peek())) {
+    entries.push_back(*entry);
     cursor.advance();
   }
+  part.first_chunk = entries.front().chunk;
+  part.last_chunk = entries.back().chunk;
+  return entries;
 }
 
 Status check_order(const Run& part, const Run& run, std::uint64_t least_chunk, bool is_first,
@@ -58,33 +60,43 @@ void append_piece(const Run& part, bool goes_on, std::vector<Run>& pieces) {
 }  // namespace
 
 SalvagedRun salvage_run(const Run& run, BlockDevice& metadata, const Layout& layout,
-                        const Uuid& store) {
+                        const Uuid& store, const std::function<void(const ChunkException&)>& see) {
   SalvagedRun result;
+  const std::uint64_t end_chunk = std::uint64_t{run.last_chunk.value} + 1;
+  if (const Status placed = check_run_place(run, layout); !placed) {
+    result.holes.push_back({.first_block = run.object_first_block,
+                            .entry_count = run.entry_count,
+                            .first_chunk = run.first_chunk.value,
+                            .end_chunk = end_chunk,
+                            .error = placed.error()});
+    return result;
+  }
   std::uint64_t least_chunk = run.first_chunk.value;
-  bool was_bad = true;  // so that the first good block begins a piece
+  bool was_good = false;
   for (std::uint32_t i = run.first_block_index(); i <= run.last_block_index(); ++i) {
     Run part = part_in_block(run, i);
-    Status read = read_part(part, metadata, layout, store);
+    const auto entries = read_part(part, metadata, layout, store);
+    Status read = entries ? Status{} : std::unexpected(entries.error());
     if (read)
       read = check_order(part, run, least_chunk, i == run.first_block_index(),
                          i == run.last_block_index());
     if (read) {
-      const bool ends_hole = was_bad && i != run.first_block_index();
+      const bool ends_hole = !was_good && !result.holes.empty();
       if (ends_hole) result.holes.back().end_chunk = part.first_chunk.value;
-      append_piece(part, !was_bad, result.pieces);
+      append_piece(part, was_good, result.pieces);
       least_chunk = std::uint64_t{part.last_chunk.value} + 1;
-      was_bad = false;
-      continue;
+      for (const ChunkException& entry : *entries) see(entry);
+    } else {
+      if (was_good || result.holes.empty())
+        result.holes.push_back({.first_block = run.object_first_block + i,
+                                .first_chunk = least_chunk,
+                                .error = read.error()});
+      SalvagedRun::Hole& hole = result.holes.back();
+      ++hole.block_count;
+      hole.entry_count += part.entry_count;
+      hole.end_chunk = end_chunk;
     }
-    if (!was_bad || result.holes.empty())
-      result.holes.push_back({.first_block = run.object_first_block + i,
-                              .first_chunk = least_chunk,
-                              .error = read.error()});
-    SalvagedRun::Hole& hole = result.holes.back();
-    ++hole.block_count;
-    hole.entry_count += part.entry_count;
-    hole.end_chunk = std::uint64_t{run.last_chunk.value} + 1;
-    was_bad = true;
+    was_good = read.has_value();
   }
   return result;
 }

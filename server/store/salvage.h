@@ -4,10 +4,11 @@
 //           held is known only by its neighbours: some of the chunks between the last one before it
 //           and the first one behind it.
 // Errors    None: what cannot be read is a hole.
+// Threads   Plain functions.
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <functional>
 #include <vector>
 
 #include "server/store/run.h"
@@ -28,9 +29,10 @@ struct SalvagedRun {
   std::vector<Hole> holes;
 };
 
-// Requires: the run lies inside the table region.
+// Shows every entry of the pieces to `see`. A run that is said to lie outside the table region is
+// one hole.
 SalvagedRun salvage_run(const Run& run, BlockDevice& metadata, const Layout& layout,
-                        const Uuid& store);
+                        const Uuid& store, const std::function<void(const ChunkException&)>& see);
 
 // kDamaged when the run is said to lie outside the table region.
 Status check_run_place(const Run& run, const Layout& layout);

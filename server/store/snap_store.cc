@@ -187,6 +187,10 @@ Result<std::vector<SlotNr>> SnapStore::prepare_snapshot_writes(Epoch snapshot,
   return impl_->prepare_snapshot_writes(*boundary, chunks);
 }
 
+CheckPiece SnapStore::check_piece(const CheckCursor& from) {
+  return impl_->check_piece(from);
+}
+
 // ---- room and background ----
 
 std::uint64_t SnapStore::slots_freed_by_removing(Epoch epoch) const {

@@ -31,6 +31,7 @@
 #include "ddsnap/base/units.h"
 #include "ddsnap/base/uuid.h"
 #include "ddsnap/io/block_device.h"
+#include "server/store/damage.h"
 #include "server/store/ladder.h"
 
 namespace ddsnap {
@@ -240,6 +241,11 @@ class SnapStore {
   // Which chunks differ between two boundaries (to: 0 means now), by the maps alone (section 3,
   // D6). kDamaged where a map in between is incomplete (lose_track).
   Result<Roaring> changed(Epoch from, Epoch to) const;
+
+  // ---- checking ----
+  // Verifies the next piece of what is on the devices: about kCheckPieceBytes of reading. Changes
+  // nothing, and never fails: what cannot be read is damage.
+  CheckPiece check_piece(const CheckCursor& from);
 
   // ---- room ----
   StoreRoom room() const;

@@ -5,6 +5,7 @@
 // Lifetime  As SnapStore.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -13,8 +14,10 @@
 
 #include "ddsnap/base/aligned_buffer.h"
 #include "server/store/block_cache.h"
+#include "server/store/damage.h"
 #include "server/store/journal.h"
 #include "server/store/manifest.h"
+#include "server/store/salvage.h"
 #include "server/store/snap_store.h"
 #include "server/store/space_map.h"
 #include "server/store/state.h"
@@ -130,19 +133,66 @@ struct SnapStore::Impl {
   void derive_used_blocks();
 
   // ---- recovery.cc ----
-  Status recover(const Options& options);
+  // Only for check and repair: damage is then noted here, and the state is made to know what it
+  // lost by it, instead of being an error.
+  struct Salvage {
+    bool gives_up_unreadable = false;  // a read that fails counts as damage
+    std::vector<Damage> found;
+    // What check_piece() found, to be given up by a repair: by epoch, and whether it is private.
+    std::map<std::pair<std::uint64_t, bool>, Roaring> wrong_slots;
+  };
+  Salvage* salvage = nullptr;
+  std::optional<CopiedOutOp> judged;  // the last record, if it had to be judged
+  // Reads all metadata; writes nothing.
+  Status load();
+  // Makes what was loaded durable, and the new starting point.
+  Status start_anew(const Options& options);
   // The administrator's order after a fall (S10).
   void resume();
   Status load_manifest();
-  Status load_table(Table& table);
-  Result<std::optional<CopiedOutOp>> replay_journal();
+  Status load_table(Table& table, const std::string& name);
+  Result<std::vector<Run>> load_run(Table& table, Run run, const std::string& name);
+  Status replay_journal();
+  Status replay_record(std::span<const std::byte> operations);
   Status judge(const CopiedOutOp& last);
   bool is_at_origin(ChunkNr chunk, ChunkHash hash, std::span<std::byte> into);
   bool read_slot(const Exception& exception, std::span<std::byte> into);
   Result<std::vector<SlotNr>> copy_kept(const CopiedOutOp& last);
   Status derive_used_slots();
-  Status derive_used_slots(const Table& table);
+  Status derive_used_slots(Table& table);
   Status note_origin_size();
+
+  // ---- salvage_state.cc: what becomes of the state where something is damaged ----
+  bool may_give_up(const Error& error) const;
+  void note_damage(DamageKind kind, std::string text);
+  void lose_hole(Table& table, const SalvagedRun::Hole& hole, const std::string& name);
+  // What its tables have lost will be stored with its change map.
+  static void keep_losses(Boundary& boundary);
+  void lose_change_maps(const std::vector<Epoch>& lost_maps);
+  // A record that nobody can read may have been anything.
+  void lose_record(const Error& error);
+  // An operation behind a lost record, which need not fit any more.
+  void apply_behind_lost(const Operation& operation);
+  Roaring all_chunks() const;
+  void note_known_losses();
+  bool has_lost_records = false;
+
+  // ---- check.cc ----
+  CheckPiece check_piece(const CheckCursor& from);
+  CheckPiece check_superblocks();
+  CheckPiece check_manifest(const CheckCursor& from);
+  CheckPiece check_journal(const CheckCursor& from);
+  CheckPiece check_tables(const CheckCursor& from);
+  CheckPiece check_lost();
+  CheckPiece check_slots(const CheckCursor& from);
+  Status check_block(ObjectId object, std::uint32_t index, std::uint32_t location,
+                     CheckPiece& piece);
+  std::optional<std::uint64_t> check_some_slots(const Boundary& boundary, const Table& table,
+                                                bool is_private, std::uint64_t first_chunk,
+                                                CheckPiece& piece);
+  std::size_t max_ranges_told = kMaxDamagesPerPiece;  // of one damage
+  void add_hurt(const Boundary& boundary, const Roaring& chunks, bool is_private,
+                CheckPiece& piece);
 
   // ---- background.cc ----
   bool has_background_work() const;

@@ -22,6 +22,11 @@ void Boundary::own_map() {
   is_map_dirty = true;
 }
 
+bool Boundary::has_missing() const {
+  return (table && !table->missing.isEmpty()) ||
+         (private_table && !private_table->missing.isEmpty());
+}
+
 const Roaring& Boundary::written_keys() const {
   return private_table ? private_table->keys : private_keys;
 }
@@ -88,8 +93,7 @@ void State::count_recent() {
 std::uint64_t State::slots_freed_by_removing(const Boundary& boundary) const {
   if (!boundary.is_live()) return 0;
   const Table& table = *boundary.table;
-  const std::uint64_t written =
-      boundary.private_table ? boundary.private_table->keys.cardinality() : 0;
+  const std::uint64_t written = boundary.private_table ? boundary.private_table->slot_count() : 0;
   const Boundary* older = find(live_.before(boundary.epoch));
   if (!older) return table.slot_count() + written;
   const Roaring dead = table.keys & older->table->keys;
@@ -301,16 +305,21 @@ void State::fold_table(Boundary& from, Boundary& into, Freed& freed) {
       old.recent.emplace(chunk, exception);
     }
   }
+  dead -= young.missing;  // those hold no slot, and have no entry that counts
   if (!dead.isEmpty()) freed.reclaims.push_back({young.groups, std::move(dead)});
   old.slotless |= young.slotless - old.keys;
   old.lost |= young.lost - old.keys;
+  if (!young.missing.isEmpty()) {
+    old.missing |= young.missing - old.keys;
+    into.is_map_dirty = true;
+  }
   old.keys |= young.keys;
   live_.note_keys(into.epoch, young.keys);
   for (RunGroup& group : young.groups) old.groups.push_back(std::move(group));
 }
 
 void State::free_table(Table& table, Freed& freed) {
-  Roaring dead = table.keys;
+  Roaring dead = table.keys - table.missing;
   for (const auto& [chunk, exception] : table.recent) {
     freed.add(exception);
     dead.remove(chunk);

@@ -44,10 +44,13 @@ struct Boundary {
   BlobRef map_blob;      // where map and private_keys were last written
   bool is_map_dirty = false;
   bool is_map_incomplete = false;  // something was written that it does not have (S10, T11)
+  bool is_missing_stored = false;  // the blob holds what the tables miss, too
 
   bool is_live() const { return kind == BoundaryKind::kLive; }
   const Roaring& change_map() const { return map_is_keys ? table->keys : map; }
-  // Gives the change map a bitmap of its own before it and the table's keys part.
+  bool has_missing() const;
+  // Gives the change map a bitmap of its own before it and the table's keys part. A boundary that
+  // misses something always has one: its blob keeps what is missing, too.
   void own_map();
   const Roaring& written_keys() const;
   BoundaryFacts facts() const;

@@ -168,6 +168,25 @@ Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role) {
   return with_context(device.name(), first.code == ErrorCode::kNotInitialized ? second : first);
 }
 
+Result<std::optional<std::string>> check_data_device(BlockDevice& snapstore,
+                                                     Superblock& metadata) {
+  SuperblockRead read = DD_TRY(read_superblock(snapstore, StoreRole::kData));
+  const Superblock& data = read.superblock;
+  if (data.store != metadata.store)
+    return fail(ErrorCode::kUsage,
+                snapstore.name() + ": snapstore and metadata device belong to different stores");
+  if (data.generation != metadata.generation && data.generation != metadata.generation + 1)
+    return fail(ErrorCode::kDamaged,
+                fmt::format("{}: snapstore and metadata device are of different times (openings {} "
+                            "and {})",
+                            snapstore.name(), data.generation, metadata.generation));
+  if (metadata.closed < data.closed) {  // the metadata device could not be marked
+    metadata.closed = data.closed;
+    metadata.closed_why = data.closed_why;
+  }
+  return std::move(read.finding);
+}
+
 Status write_superblock_copy(BlockDevice& device, const Superblock& superblock, int copy) {
   AlignedBuffer block(kSuperblockBytes);
   encode(superblock, block.span());

@@ -49,6 +49,11 @@ struct SuperblockRead {
 Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role);
 // One copy by itself, of either role: for those who want to see all there is.
 Result<Superblock> read_superblock_copy(BlockDevice& device, int copy);
+// Metadata and data device must be of one store, and of one opening of it: a copy of either
+// restored by itself is refused. What comes back tells of a damaged copy. A mark that only the data
+// device could take is taken over.
+Result<std::optional<std::string>> check_data_device(BlockDevice& snapstore,
+                                                     Superblock& metadata);
 // Writes and flushes copy 0, then copy 1. Requires: both copies are the predecessor; else the write
 // of copy 0 could leave one whose manifest is gone as the only good one.
 Status write_superblock(BlockDevice& device, const Superblock& superblock);

@@ -30,6 +30,14 @@ void Table::forget_recent(ChunkNr chunk) {
   lost.remove(chunk.value);
 }
 
+void Table::lose(const Roaring& chunks) {
+  keys |= chunks;
+  slotless |= chunks;
+  lost |= chunks;
+  missing |= chunks;
+  std::erase_if(recent, [&](const auto& entry) { return chunks.contains(entry.first); });
+}
+
 std::vector<ChunkException> Table::sorted_recent() const {
   std::vector<ChunkException> sorted;
   sorted.reserve(recent.size());
@@ -52,6 +60,8 @@ Result<std::optional<Exception>> find_in_groups(const std::vector<RunGroup>& gro
 }
 
 Result<Exception> find_in_table(const Table& table, ChunkNr chunk, BlockCache& cache) {
+  if (table.missing.contains(chunk.value))
+    return fail(ErrorCode::kDamaged, fmt::format("chunk {} was given up by a repair", chunk.value));
   if (const auto found = table.recent.find(chunk.value); found != table.recent.end())
     return found->second;
   const auto found = DD_TRY(find_in_groups(table.groups, chunk, cache));

@@ -29,7 +29,8 @@ struct RunGroup {
 struct Table {
   Roaring keys;      // every chunk that has an exception here
   Roaring slotless;  // those among them that take no slot: zero, or lost
-  Roaring lost;      // those among them whose content could not be saved
+  Roaring lost;      // those among them whose content could not be saved, or was damaged later
+  Roaring missing;   // those among the lost whose entry is damaged or no longer counts
   std::unordered_map<std::uint32_t, Exception> recent;
   std::vector<RunGroup> groups;
 
@@ -41,6 +42,8 @@ struct Table {
   void insert(const ChunkException& entry);
   // Takes back an insert that is still recent (recovery's judgement of the last record).
   void forget_recent(ChunkNr chunk);
+  // From now on these are here and missing, whatever the table had for them.
+  void lose(const Roaring& chunks);
   // How many slots its exceptions hold.
   std::uint64_t slot_count() const { return keys.cardinality() - slotless.cardinality(); }
   std::vector<ChunkException> sorted_recent() const;
@@ -48,7 +51,7 @@ struct Table {
 
 Result<std::optional<Exception>> find_in_groups(const std::vector<RunGroup>& groups, ChunkNr chunk,
                                                 BlockCache& cache);
-// Requires: the table has the chunk. kDamaged when its runs do not.
+// Requires: the table has the chunk. kDamaged when its runs do not, or when it is missing.
 Result<Exception> find_in_table(const Table& table, ChunkNr chunk, BlockCache& cache);
 
 }  // namespace ddsnap

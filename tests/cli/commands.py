@@ -46,6 +46,8 @@ COMMANDS = [
     Command("rollback", ("{server}", "{tag}")),
     Command("inspect", ("{delta}",)),
     Command("verify", ("{delta}", "{device}")),
+    Command("check", ("{store}", "{device}")),
+    Command("repair", ("{store}", "{device}")),
     Command("dump", ("{store}",)),
 ]
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Shows what `ddsnap dump` tells of a snapstore that a server has used, whole and damaged, and that
-it changes nothing."""
+"""Shows what `ddsnap dump`, `check` and `repair` tell of a snapstore that a server has used, whole
+and damaged, that the first two change nothing, and that the third makes it one that is served
+again."""
 
 import json
 import signal
@@ -92,6 +93,109 @@ class Dump(StoreTools):
 
     def test_a_served_store_is_left_alone(self):
         self.check_error(self.run_ddsnap("dump", "store.img"), 5)
+
+
+class CheckAndRepair(StoreTools):
+    def setUp(self):
+        super().setUp()
+        self.stop()
+        told = self.dump("--full")
+        self.layout = told["superblocks"][0]["layout"]
+        (self.run_of_0,), = told["boundaries"][0]["table"]
+
+    def store_bytes(self):
+        return (self.folder / "store.img").read_bytes()
+
+    def check(self, status):
+        ran = self.run_ddsnap("check", "--json", "store.img", "origin.img")
+        self.assertEqual(ran.returncode, status, ran.stderr)
+        return json.loads(ran.stdout)
+
+    def hurt(self, told):
+        return {one["tag"]: one["hurt_ranges"] for one in told["snapshots"]}
+
+    def damage_a_slot(self):
+        """Of the first chunk of snapshot 0 that has one. The range that it hurts."""
+        chunk, slot, _ = next(one for one in self.run_of_0["exceptions"] if one[1] is not None)
+        chunk_bytes = self.layout["chunk_bytes"]
+        self.flip(self.layout["slots_offset_bytes"] + slot * chunk_bytes + 5)
+        return [chunk * chunk_bytes, chunk_bytes]
+
+    def damage_the_table(self):
+        self.flip(self.layout["tables_offset_bytes"] +
+                  self.run_of_0["object_first_block"] * BLOCK_BYTES + 100)
+
+    def read_snapshot(self, tag):
+        """What a snapshot reads, by a full delta of it."""
+        self.succeed("create-delta", "--full", "full", f"ddsnap:server#{tag}")
+        self.write("copy.img", bytes(VOLUME_BYTES))
+        self.succeed("apply-delta", "full", "copy.img")
+        return (self.folder / "copy.img").read_bytes()
+
+    def test_a_whole_store_is_clean(self):
+        told = self.check(0)
+        self.assertTrue(told["is_clean"])
+        self.assertEqual(told["slots_checked"],
+                         sum(one[1] is not None for one in self.run_of_0["exceptions"]))
+        self.assertEqual(self.hurt(told), {"0": [], "1": []})
+        self.assertIn(b"2 of 2 snapshots whole", self.succeed("check", "store.img"))
+        self.assertIn(b"2 of 2 snapshots whole", self.succeed("repair", "store.img", "origin.img"))
+        self.assertEqual(self.store_bytes(), self.before)
+
+    def test_a_damaged_slot_hurts_who_reads_it_and_nobody_else(self):
+        hurt = self.damage_a_slot()
+        damaged = self.store_bytes()
+        told = self.check(3)
+        self.assertEqual(self.hurt(told), {"0": [hurt], "1": []})
+        text = self.run_ddsnap("check", "store.img", "origin.img")
+        self.assertEqual(text.returncode, 3)
+        self.assertIn(b"snapshot 0: 16.0 KiB of 2.00 MiB cannot be read", text.stdout)
+        dry = self.run_ddsnap("repair", "--dry-run", "store.img", "origin.img")
+        self.assertEqual((dry.returncode, dry.stdout), (3, text.stdout))
+        self.assertEqual(self.store_bytes(), damaged)
+
+        self.assertIn(b"repaired", self.succeed("repair", "store.img", "origin.img"))
+        told = self.check(3)
+        self.assertEqual((told["findings"], self.hurt(told)), ([], {"0": [hurt], "1": []}))
+        self.start_server()
+        self.assertEqual(self.read_snapshot("1"), (self.folder / "new.img").read_bytes())
+        self.check_error(self.run_ddsnap("create-delta", "--full", "bad", "ddsnap:server#0"),
+                         (1, 3))
+
+    def test_a_damaged_table_keeps_the_server_from_starting_until_it_is_repaired(self):
+        self.damage_the_table()
+        self.check_error(self.run_ddsnap("server", "-f", "store.img", "origin.img", "control",
+                                         "server2"), 3, "ddsnap repair")
+        told = self.check(3)
+        self.assertIn("table of 0", told["findings"][0])
+        self.assertEqual(self.hurt(told)["1"], [])
+        self.succeed("repair", "store.img", "origin.img")
+        self.start_server()
+        self.assertEqual(self.read_snapshot("1"), (self.folder / "new.img").read_bytes())
+
+    def test_hurt_snapshots_are_dropped_when_asked(self):
+        self.damage_the_table()
+        ran = self.succeed("repair", "--drop-hurt", "store.img", "origin.img")
+        self.assertIn(b"snapshot 0 is given up", ran)
+        self.assertEqual(self.hurt(self.check(0)), {"1": []})
+        self.start_server()
+        listed = json.loads(self.succeed("list", "--json", "server"))
+        self.assertEqual([(one["tag"], one["state"]) for one in listed],
+                         [("0", "dropped"), ("1", "live")])
+
+    def test_what_is_beyond_repair_is_said(self):
+        told = self.dump()
+        block, _ = told["superblocks"][0]["manifest_extents"][0]
+        self.flip(self.layout["tables_offset_bytes"] + block * BLOCK_BYTES + 100)
+        damaged = self.store_bytes()
+        for verb in ("check", "repair"):
+            self.check_error(self.run_ddsnap(verb, "store.img", "origin.img"), 3, "block")
+        self.assertEqual(self.store_bytes(), damaged)
+
+    def test_a_served_store_is_not_repaired(self):
+        self.start_server()
+        for words in (("repair", "store.img", "origin.img"), ("check", "store.img", "origin.img")):
+            self.check_error(self.run_ddsnap(*words), 5)
 
 
 if __name__ == "__main__":
