@@ -68,12 +68,17 @@ bool FullStorePolicy::tidy_metadata() {
 }
 
 bool FullStorePolicy::remove_oldest_bookmark() {
+  return remove_oldest_bookmark(Held::kNo) || remove_oldest_bookmark(Held::kYes);
+}
+
+bool FullStorePolicy::remove_oldest_bookmark(Held held) {
   for (Epoch after;;) {
     const auto page = parts_.store.boundaries(after, kMaxSnapshotListEntries);
     if (page.empty()) return false;
     after = page.back().epoch;
-    const auto oldest = std::ranges::find_if(
-        page, [](const BoundaryFacts& b) { return b.kind != BoundaryKind::kLive; });
+    const auto oldest = std::ranges::find_if(page, [&](const BoundaryFacts& b) {
+      return b.kind != BoundaryKind::kLive && (b.use_count != 0) == (held == Held::kYes);
+    });
     if (oldest == page.end()) continue;
     const Status removed = parts_.store.remove(oldest->epoch, SnapStore::Keep::kNothing);
     if (!removed) {

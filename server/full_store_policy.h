@@ -4,7 +4,8 @@
 // Shape     After a batch found no room the caller says on_no_room() and then asks advance() once
 //           a turn, its asks parked, until that says kRetry or kNoRoom. Victims: snapshots whose
 //           removal frees slots; unused ones first, lowest priority, then oldest; priority 127
-//           never. When metadata is what is short, the oldest bookmarks go first (S9).
+//           never. When metadata is what is short, the oldest bookmarks go first, held ones last
+//           (S9).
 // Errors    A store that cannot remove anything is kNoRoom, with a line in the log.
 // Threads   None inside. Each advance() is bounded (T7).
 #pragma once
@@ -38,7 +39,10 @@ class FullStorePolicy {
   Answer end_with(Answer answer);
   bool run_background();
   bool tidy_metadata();
+  // Those that somebody holds (a use count) when there are no others.
   bool remove_oldest_bookmark();
+  enum class Held { kNo, kYes };
+  bool remove_oldest_bookmark(Held held);
   bool give_up_next(std::uint64_t now_ns);
   bool give_up(const BoundaryFacts& victim, std::uint64_t now_ns);
   std::vector<BoundaryFacts> candidates() const;

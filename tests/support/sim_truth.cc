@@ -139,7 +139,8 @@ std::string SimTruth::observe_gone(std::size_t index, const Circumstances& circu
   if (why == nullptr && !may_be_expired)
     return fmt::format("{} {} is gone, and nobody has asked for that (S6)", name_of(boundary.kind),
                        boundary.tag);
-  if (why != nullptr) {
+  // What is held is not deleted on anybody's order: then it was the want of room.
+  if (why != nullptr && !(may_be_expired && boundary.use_count != 0)) {
     why->is_open = false;
     why->has_happened = true;
     if (boundary.use_count != 0)
