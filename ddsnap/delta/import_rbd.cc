@@ -61,7 +61,7 @@ class Importer {
     DD_TRY(source.rewind());
     return Importer(DD_TRY(RbdReader::open(source)), header);
   }
-  Importer(Importer&& other)
+  Importer(Importer&& other) noexcept
       : header_(other.header_),
         reader_(std::move(other.reader_)),
         chunks_(reader_, header_.to_geometry()) {}

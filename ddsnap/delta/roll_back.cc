@@ -97,7 +97,7 @@ Result<ApplyReport> roll_back(ByteSource& source, BlockDevice& target, ApplyStat
                 source.name() + " is the undo of an interrupted apply, which is taken from a file");
   DD_TRY(source.rewind());
   DeltaReader header_reader = DD_TRY(DeltaReader::open(source));
-  const DeltaHeader header = header_reader.header();
+  const DeltaHeader& header = header_reader.header();
   const ApplyWindow& interrupted = *state.window;
   const std::uint64_t wanted =
       interrupted.is_roll_back ? interrupted.frame_count : interrupted.undo_frames;

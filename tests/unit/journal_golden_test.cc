@@ -14,14 +14,14 @@
 namespace ddsnap::test {
 namespace {
 
-// The indented hex lines between the headings of sections 9 and 10, without offsets and blanks.
+// The indented hex lines below the heading "Worked example", without offsets and blanks.
 std::string documented_hex() {
   std::ifstream file(std::string(DDSNAP_SOURCE_DIR) + "/server/store/SNAPSTORE.md");
   std::string line;
   std::string hex;
   bool is_inside = false;
   while (std::getline(file, line)) {
-    if (line.starts_with("## ")) is_inside = line.starts_with("## 9.");
+    if (line.starts_with("## ")) is_inside = line.ends_with("Worked example");
     if (!is_inside || !line.starts_with("    ")) continue;
     std::istringstream words(line.substr(line.find(':') + 1));
     for (std::string word; words >> word;) hex += word;

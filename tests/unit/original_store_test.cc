@@ -97,6 +97,7 @@ struct FaultyStore {
 // 7.2.12: the original committed the exception although its copy had failed.
 TEST(Original12, ChunkThatCannotBeReadIsNeitherGrantedNorKept) {
   FaultyStore faulty;
+  ASSERT_TRUE(faulty.store->set_settings({.on_failure = OnStoreFailure::kOriginStops}));
   faulty.origin.inject({.op = DeviceOp::kRead,
                         .range = ByteRange{4 * kChunkBytes, kChunkBytes},
                         .is_forever = true});
@@ -112,6 +113,21 @@ TEST(Original12, ChunkThatCannotBeReadIsNeitherGrantedNorKept) {
   faulty.open();
   EXPECT_EQ(faulty.place(4), Location::Place::kOrigin);
   EXPECT_EQ(faulty.place(3), Location::Place::kSlot);
+}
+
+// Where the origin's writers are to go on, the chunk is lost in the snapshot, and known to be.
+TEST(Original12, ChunkThatCannotBeReadIsKnownToBeLost) {
+  FaultyStore faulty;
+  faulty.origin.inject({.op = DeviceOp::kRead,
+                        .range = ByteRange{4 * kChunkBytes, kChunkBytes},
+                        .is_forever = true});
+  Status done;
+  const auto asks = faulty.ask(4, 1, done);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(asks[0].outcome, WriteAsk::Outcome::kGranted);
+  faulty.origin.heal();
+  faulty.open();
+  EXPECT_EQ(faulty.place(4), Location::Place::kDamaged);
 }
 
 TEST(Original12, CopyOrRecordThatCannotBeWrittenGrantsNothing) {
