@@ -38,6 +38,7 @@ const std::span<const Volume::Handler> Volume::kHandlers = [] {
       {MsgType::kGetChangelist, &Volume::on_changelist, Role::kAnybody, {10, kMaxTagBody}},
       {MsgType::kListTargets, &Volume::on_list_targets, Role::kAnybody, {4, 4}},
       {MsgType::kForceDetach, &Volume::on_force_detach, Role::kAnybody, {1, kMaxTagBody}},
+      {MsgType::kCheckStore, &Volume::on_check_store, Role::kAnybody, {25, 25}},
   };
   return std::span<const Handler>(kTable);
 }();
@@ -56,6 +57,7 @@ Volume::Volume(SnapStore& store, BlockDevice& origin, VolumeConfig config, Rando
       creation_(parts_, random),
       questions_(parts_),
       changelists_(parts_),
+      checks_(parts_),
       commands_(parts_),
       origin_watch_(parts_),
       room_watch_(store, log),
@@ -125,6 +127,7 @@ void Volume::on_disconnect(SessionId session) {
   hellos_.erase(session);
   writes_.forget(session);
   changelists_.forget(session);
+  checks_.forget(session);
   questions_.on_disconnect(session);
   creation_.on_lost(session, label);
   if (!label.empty()) log_.info("target {} has lost its connection", label);
@@ -168,6 +171,8 @@ void Volume::run_batch(Now now) {
   }
   questions_.run(now.steady_ns);
   changelists_.run();
+  // A piece of a check may take some milliseconds; writers that are held need not wait for it.
+  if (!creation_.is_barrier_on()) checks_.run();
   if (!creation_.is_barrier_on()) {
     if (creation_.has_queued()) policy_.make_metadata_room();
     creation_.start_next(now);
@@ -178,6 +183,7 @@ void Volume::run_batch(Now now) {
 bool Volume::has_work(Now now) const {
   if (questions_.has_runnable() || changelists_.has_parked()) return true;
   if (creation_.is_barrier_on()) return false;
+  if (checks_.has_parked()) return true;
   if (!hellos_.empty() || creation_.has_queued()) return true;
   if (dropping_.is_behind() && !policy_.is_making_room()) return true;
   if (policy_.is_making_room()) return !policy_.is_waiting_for_targets(now.steady_ns);
@@ -198,8 +204,8 @@ std::optional<std::uint64_t> Volume::next_deadline_ns() const {
 }
 
 bool Volume::is_congested(SessionId session) const {
-  return writes_.count_of(session) + questions_.count_of(session) +
-             changelists_.count_of(session) >=
+  return writes_.count_of(session) + questions_.count_of(session) + changelists_.count_of(session) +
+             checks_.count_of(session) >=
          kMaxParkedQuestions;
 }
 
@@ -461,6 +467,11 @@ Status Volume::on_changelist(const Request& request) {
   changelists_.park(request.session, request.request_id,
                     DD_TRY(decode<GetChangelistMessage>(request.body)));
   return {};
+}
+
+Status Volume::on_check_store(const Request& request) {
+  return checks_.park(request.session, request.request_id,
+                      DD_TRY(decode<CheckStoreMessage>(request.body)));
 }
 
 Status Volume::on_list_targets(const Request& request) {

@@ -32,6 +32,7 @@
 #include "server/snapshot_creation.h"
 #include "server/snapshot_questions.h"
 #include "server/store/snap_store.h"
+#include "server/store_check.h"
 #include "server/volume_config.h"
 #include "server/volume_status.h"
 #include "server/write_batch.h"
@@ -106,6 +107,7 @@ class Volume {
   Status on_changelist(const Request& request);
   Status on_list_targets(const Request& request);
   Status on_force_detach(const Request& request);
+  Status on_check_store(const Request& request);
 
   Status detach(const Attachment& attachment, Now now);
   void finish_dropping();
@@ -132,6 +134,7 @@ class Volume {
   SnapshotCreation creation_;
   SnapshotQuestions questions_;
   ChangelistPager changelists_;
+  StoreCheck checks_;
   SnapshotCommands commands_;
   OriginWatch origin_watch_;
   RoomWatch room_watch_;

@@ -35,6 +35,8 @@ inline constexpr std::uint32_t kMaxTargetListEntries = 400;    // in one TARGET_
 inline constexpr std::uint32_t kMaxChangelistEntries = 4096;   // in one CHANGELIST_PART
 inline constexpr std::size_t kMaxStatusTextBytes = 480;        // one sentence of SERVER_STATUS
 inline constexpr std::uint32_t kMaxStatusWarnings = 16;
+inline constexpr std::uint32_t kMaxCheckEntries = 1536;  // in one CHECK_PART
+inline constexpr std::size_t kMaxFindingBytes = 256;     // of a text in it
 inline constexpr std::uint32_t kMaxConnections = 20000;
 inline constexpr std::size_t kMaxOutputBytes = 1u
                                                << 20;  // queued for one connection before it is cut

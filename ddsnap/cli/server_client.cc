@@ -98,6 +98,10 @@ Status ServerClient::force_detach(const ForceDetachMessage& request) {
   return {};
 }
 
+Result<CheckPartMessage> ServerClient::check(const CheckStoreMessage& request) {
+  return ask<CheckPartMessage>(request);
+}
+
 Result<ServerStatusMessage> ServerClient::status() {
   return ask<ServerStatusMessage>(GetStatusMessage{});
 }

@@ -26,6 +26,7 @@ class ServerClient {
   Result<UseCountMessage> add_use_count(const AddUseCountMessage& request);
   Status force_detach(const ForceDetachMessage& request);
 
+  Result<CheckPartMessage> check(const CheckStoreMessage& request);
   Result<ServerStatusMessage> status();
   // Oldest first.
   Result<std::vector<SnapshotEntry>> snapshots();

@@ -63,6 +63,8 @@ enum class MsgType : std::uint16_t {
   kListTargets = 75,
   kTargetList = 76,
   kForceDetach = 77,
+  kCheckStore = 78,
+  kCheckPart = 79,
 };
 
 struct FrameHeader {
@@ -335,6 +337,35 @@ struct TargetListMessage {
 struct ForceDetachMessage {
   static constexpr MsgType kType = MsgType::kForceDetach;
   std::string label;
+};
+
+// Where a check stands; only the server knows what the numbers mean.
+struct CheckPlace {
+  std::uint8_t phase = 0;  // 0: the beginning, or the end
+  std::uint64_t a = 0;
+  std::uint64_t b = 0;
+  std::uint64_t c = 0;
+};
+struct CheckStoreMessage {
+  static constexpr MsgType kType = MsgType::kCheckStore;
+  CheckPlace from;
+};
+struct CheckPartMessage {
+  static constexpr MsgType kType = MsgType::kCheckPart;
+  enum class Kind : std::uint8_t { kHurt = 1, kHurtPrivate = 2, kShielded = 3, kFinding = 4 };
+  struct Entry {
+    Kind kind = Kind::kHurt;
+    Epoch oldest;  // these four: all but kFinding
+    Epoch newest;
+    std::uint64_t first_chunk = 0;
+    std::uint64_t end_chunk = 0;
+    std::string text;  // kFinding only
+  };
+  CheckPlace next;  // ask again with it
+  std::uint64_t bytes_read = 0;
+  std::uint64_t blocks_checked = 0;
+  std::uint64_t slots_checked = 0;
+  std::vector<Entry> entries;
 };
 
 // A whole frame. Requires: the message fits kMaxMessageBytes (limits.h gives the counts that do).

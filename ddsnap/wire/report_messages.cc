@@ -1,4 +1,4 @@
-// The long answers to the command line: status and changelists.
+// The long answers to the command line: status, changelists and checks.
 #include "ddsnap/base/limits.h"
 #include "ddsnap/wire/codec.h"
 
@@ -122,6 +122,74 @@ static void read_body(BodyReader& reader, ChangelistPartMessage& message) {
   read_entries(reader, message);
 }
 
+static void write_place(BodyWriter& writer, const CheckPlace& place) {
+  writer.u8(place.phase);
+  for (const std::uint64_t value : {place.a, place.b, place.c}) writer.u64(value);
+}
+
+static CheckPlace read_place(BodyReader& reader) {
+  CheckPlace place;
+  place.phase = reader.u8();
+  for (std::uint64_t* value : {&place.a, &place.b, &place.c}) *value = reader.u64();
+  return place;
+}
+
+static void write_body(BodyWriter& writer, const CheckStoreMessage& message) {
+  write_place(writer, message.from);
+}
+static void read_body(BodyReader& reader, CheckStoreMessage& message) {
+  message.from = read_place(reader);
+}
+
+constexpr std::size_t kMinCheckEntryBytes = 3;
+
+static void write_body(BodyWriter& writer, const CheckPartMessage& message) {
+  DD_CHECK(message.entries.size() <= kMaxCheckEntries);
+  write_place(writer, message.next);
+  writer.u64(message.bytes_read);
+  writer.u64(message.blocks_checked);
+  writer.u64(message.slots_checked);
+  writer.u32(static_cast<std::uint32_t>(message.entries.size()));
+  for (const auto& entry : message.entries) {
+    writer.u8(static_cast<std::uint8_t>(entry.kind));
+    if (entry.kind == CheckPartMessage::Kind::kFinding) {
+      writer.text(entry.text, kMaxFindingBytes);
+      continue;
+    }
+    for (const std::uint64_t value :
+         {entry.oldest.value, entry.newest.value, entry.first_chunk, entry.end_chunk})
+      writer.u64(value);
+  }
+}
+
+static CheckPartMessage::Entry read_check_entry(BodyReader& reader) {
+  CheckPartMessage::Entry entry;
+  const std::uint8_t kind = reader.u8();
+  reader.require(kind >= 1 && kind <= 4, "an unknown kind of damage");
+  entry.kind = static_cast<CheckPartMessage::Kind>(kind);
+  if (entry.kind == CheckPartMessage::Kind::kFinding) {
+    entry.text = reader.text(kMaxFindingBytes);
+    return entry;
+  }
+  for (std::uint64_t* value :
+       {&entry.oldest.value, &entry.newest.value, &entry.first_chunk, &entry.end_chunk})
+    *value = reader.u64();
+  reader.require(entry.first_chunk < entry.end_chunk && entry.end_chunk <= kMaxChunks,
+                 "chunks that there cannot be");
+  return entry;
+}
+
+static void read_body(BodyReader& reader, CheckPartMessage& message) {
+  message.next = read_place(reader);
+  message.bytes_read = reader.u64();
+  message.blocks_checked = reader.u64();
+  message.slots_checked = reader.u64();
+  message.entries.resize(reader.count(reader.u32(), kMaxCheckEntries, kMinCheckEntryBytes));
+  for (auto& entry : message.entries) entry = read_check_entry(reader);
+}
+
+DD_MESSAGE(CheckStoreMessage);
+DD_MESSAGE(CheckPartMessage);
 DD_MESSAGE(GetStatusMessage);
 DD_MESSAGE(ServerStatusMessage);
 DD_MESSAGE(GetChangelistMessage);

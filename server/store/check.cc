@@ -82,7 +82,7 @@ CheckPiece SnapStore::Impl::check_piece(const CheckCursor& from) {
     case Phase::kTables:
       return check_tables(from);
     case Phase::kLost:
-      return check_lost();
+      return check_lost(from);
     case Phase::kSlots:
       return check_slots(from);
   }
@@ -131,7 +131,7 @@ CheckPiece SnapStore::Impl::check_manifest(const CheckCursor& from) {
   for (const auto& extent : superblock.manifest.extents) {
     for (std::uint32_t i = 0; i < extent.count; ++i, ++index) {
       if (index < from.a) continue;
-      if (piece.bytes_read >= kCheckPieceBytes) {
+      if (piece.bytes_read >= kCheckPieceBytes || !piece.damages.empty()) {
         piece.next = {.phase = Phase::kManifest, .a = index};
         return piece;
       }
@@ -191,13 +191,18 @@ CheckPiece SnapStore::Impl::check_tables(const CheckCursor& from) {
     }
     piece.bytes_read += 64;  // so that many empty tables end a piece too
   }
-  piece.next = {.phase = Phase::kLost};
+  piece.next = {.phase = Phase::kLost, .a = kFromNewest};
   return piece;
 }
 
-CheckPiece SnapStore::Impl::check_lost() {
+CheckPiece SnapStore::Impl::check_lost(const CheckCursor& from) {
   CheckPiece piece;
-  for (const auto& [epoch, boundary] : state.boundaries) {
+  for (auto at = state.boundaries.upper_bound(from.a); at != state.boundaries.begin();) {
+    const Boundary& boundary = (--at)->second;
+    if (piece.damages.size() >= max_ranges_told) {
+      piece.next = {.phase = Phase::kLost, .a = boundary.epoch.value};
+      return piece;
+    }
     if (boundary.table && !boundary.table->lost.isEmpty())
       add_hurt(boundary, boundary.table->lost, false, piece);
     if (boundary.private_table && !boundary.private_table->lost.isEmpty())

@@ -49,8 +49,8 @@ struct CheckCursor {
     kManifest = 2,  // a: block of it
     kJournal = 3,   // a, b, c: offset, number and checksum of the record before; b 0: the first
     kTables = 4,    // a: epoch, downwards; b: which of its blocks
-    kLost = 5,
-    kSlots = 6,  // a: epoch, downwards; b: 1 private; c: chunk
+    kLost = 5,      // a: epoch, downwards
+    kSlots = 6,     // a: epoch, downwards; b: 1 private; c: chunk
   };
   Phase phase = Phase::kSuperblocks;
   std::uint64_t a = 0;

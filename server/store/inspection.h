@@ -36,7 +36,7 @@ class StoreInspection {
   // What reading the metadata found.
   const std::vector<Damage>& found() const;
   // Where the check of the rest begins.
-  static CheckCursor first_piece() { return {.phase = CheckCursor::Phase::kLost}; }
+  static CheckCursor first_piece() { return {.phase = CheckCursor::Phase::kLost, .a = UINT64_MAX}; }
   CheckPiece check_piece(const CheckCursor& from);
 
   // Makes durable what open() loaded, without the slots that check_piece() found wrong: from then

@@ -183,7 +183,7 @@ struct SnapStore::Impl {
   CheckPiece check_manifest(const CheckCursor& from);
   CheckPiece check_journal(const CheckCursor& from);
   CheckPiece check_tables(const CheckCursor& from);
-  CheckPiece check_lost();
+  CheckPiece check_lost(const CheckCursor& from);
   CheckPiece check_slots(const CheckCursor& from);
   Status check_block(ObjectId object, std::uint32_t index, std::uint32_t location,
                      CheckPiece& piece);

@@ -60,6 +60,7 @@ VARIANTS = [
     Command("create-delta", ("-r", "{changelist}", "{out}", "{device}")),
     Command("inspect", ("{changelist}",)),
     Command("verify", ("{delta}",)),
+    Command("check", ("{server}",)),
     Command("status", ("--size", "{server}")),
     Command("status", ("--list", "{server}")),
     Command("status", ("--last", "{server}")),

@@ -162,6 +162,15 @@ class CheckAndRepair(StoreTools):
         self.check_error(self.run_ddsnap("create-delta", "--full", "bad", "ddsnap:server#0"),
                          (1, 3))
 
+    def test_a_running_server_checks_itself(self):
+        self.start_server()
+        self.assertIn(b"2 of 2 snapshots whole", self.succeed("check", "server"))
+        hurt = self.damage_a_slot()
+        ran = self.run_ddsnap("check", "--json", "--rate-limit", "1G", "server")
+        self.assertEqual(ran.returncode, 3, ran.stderr)
+        self.assertEqual(self.hurt(json.loads(ran.stdout)), {"0": [hurt], "1": []})
+        self.check_error(self.run_ddsnap("check", "server", "origin.img"), 2, "alone")
+
     def test_a_damaged_table_keeps_the_server_from_starting_until_it_is_repaired(self):
         self.damage_the_table()
         self.check_error(self.run_ddsnap("server", "-f", "store.img", "origin.img", "control",

@@ -71,6 +71,10 @@ StoreBytes StoreCopy::bytes() const {
   return bytes;
 }
 
+void StoreCopy::set_bytes(const StoreBytes& bytes) {
+  for (std::size_t i = 0; i < devices_.size(); ++i) devices_[i]->set_content(bytes.devices[i]);
+}
+
 StoreHistory make_history(std::uint64_t seed, bool is_split, Ending ending) {
   StoreHistory history;
   SeededRandom random(seed);

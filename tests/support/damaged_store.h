@@ -29,6 +29,8 @@ class StoreCopy {
   explicit StoreCopy(const StoreBytes& bytes);
   StoreDevices devices();
   StoreBytes bytes() const;
+  // Under whoever has the devices open. Requires: the same sizes.
+  void set_bytes(const StoreBytes& bytes);
 
  private:
   std::vector<std::unique_ptr<MemoryDevice>> devices_;

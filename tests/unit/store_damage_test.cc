@@ -150,6 +150,43 @@ TEST_P(StoreDamage, OfManyPlacesAtOnceIsNeverServed) {
   }
 }
 
+// The same places under a store that is open: it has all it needs in memory, and reads again what
+// is on the devices.
+TEST_P(StoreDamage, IsFoundByAnOpenStoreToo) {
+  const auto [is_split, ending] = GetParam();
+  const StoreHistory history = make_history(5, is_split, ending);
+  SeededRandom random(5);
+  int found = 0;
+  StoreCopy copy(history.now);
+  auto store = *SnapStore::open(copy.devices(), {}, random);
+  const StoreBytes whole = copy.bytes();
+  const auto check = [&] {
+    std::vector<std::string> findings;
+    for (std::optional<CheckCursor> at = CheckCursor{}; at;) {
+      const CheckPiece piece = store->check_piece(*at);
+      for (const Damage& damage : piece.damages)
+        if (damage.is_finding()) findings.push_back(damage.text);
+      at = piece.next;
+    }
+    return findings;
+  };
+  ASSERT_EQ(check(), std::vector<std::string>{});
+  const StoreHistory opened{whole, {}, history.model};
+  for (const Place& place : places_of(opened, random)) {
+    StoreBytes damaged = whole;
+    flip_a_bit(damaged, place, history, random);
+    copy.set_bytes(damaged);
+    // What an offline check finds damaged in these very bytes, the open store finds, too.
+    if (!check_copy(damaged).is_clean()) {
+      ++found;
+      EXPECT_FALSE(check().empty()) << "device " << place.device << " at " << place.offset_bytes;
+    }
+    copy.set_bytes(whole);
+  }
+  EXPECT_EQ(check(), std::vector<std::string>{});
+  EXPECT_GT(found, 10);
+}
+
 TEST_P(StoreDamage, OfDevicesThatWereCutShortIsReported) {
   const auto [is_split, ending] = GetParam();
   const StoreHistory history = make_history(4, is_split, ending);

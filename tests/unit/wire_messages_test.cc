@@ -164,6 +164,18 @@ std::vector<Sample> cli_samples() {
       sample("TARGET_LIST",
              TargetListMessage{false, {{1, TargetRole::kSnapshot, true, "0", "nbdkit-1"}}}),
       sample("FORCE_DETACH", ForceDetachMessage{"nbdkit-1"}),
+      sample("CHECK_STORE", CheckStoreMessage{{6, 9, 1, 77}}),
+      sample("CHECK_PART", CheckPartMessage{.next = {6, 9, 1, 78},
+                                            .bytes_read = 4096,
+                                            .blocks_checked = 1,
+                                            .slots_checked = 2,
+                                            .entries = {{.kind = CheckPartMessage::Kind::kHurt,
+                                                         .oldest = {1},
+                                                         .newest = {3},
+                                                         .first_chunk = 5,
+                                                         .end_chunk = 7},
+                                                        {.kind = CheckPartMessage::Kind::kFinding,
+                                                         .text = "a slot is damaged"}}}),
   };
 }
 
