@@ -32,7 +32,7 @@ Result<std::uint64_t> count_frames(ByteSource& source, std::uint64_t wanted,
 class RollBack {
  public:
   RollBack(const DeltaHeader& header, BlockDevice& target, WorkContext& context)
-      : header_(header), target_(target), io_(target, header.to_geometry()), context_(context) {
+      : target_(target), io_(target, header.to_geometry()), context_(context) {
     progress_.chunks_total = header.chunk_count;
     progress_.chunk_bytes = header.to_geometry().chunk_bytes();
   }
@@ -70,7 +70,6 @@ class RollBack {
     return {};
   }
 
-  const DeltaHeader& header_;
   BlockDevice& target_;
   ChunkIo io_;
   WorkContext& context_;

@@ -168,8 +168,7 @@ Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role) {
   return with_context(device.name(), first.code == ErrorCode::kNotInitialized ? second : first);
 }
 
-Result<std::optional<std::string>> check_data_device(BlockDevice& snapstore,
-                                                     Superblock& metadata) {
+Result<std::optional<std::string>> check_data_device(BlockDevice& snapstore, Superblock& metadata) {
   SuperblockRead read = DD_TRY(read_superblock(snapstore, StoreRole::kData));
   const Superblock& data = read.superblock;
   if (data.store != metadata.store)

@@ -52,8 +52,7 @@ Result<Superblock> read_superblock_copy(BlockDevice& device, int copy);
 // Metadata and data device must be of one store, and of one opening of it: a copy of either
 // restored by itself is refused. What comes back tells of a damaged copy. A mark that only the data
 // device could take is taken over.
-Result<std::optional<std::string>> check_data_device(BlockDevice& snapstore,
-                                                     Superblock& metadata);
+Result<std::optional<std::string>> check_data_device(BlockDevice& snapstore, Superblock& metadata);
 // Writes and flushes copy 0, then copy 1. Requires: both copies are the predecessor; else the write
 // of copy 0 could leave one whose manifest is gone as the only good one.
 Status write_superblock(BlockDevice& device, const Superblock& superblock);
