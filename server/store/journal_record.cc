@@ -95,7 +95,7 @@ std::optional<JournalRecord> JournalRing::next(const JournalPosition& position) 
     const bool is_next = found && found->number == position.last_number + 1 &&
                          found->previous_checksum == position.last_checksum;
     if (!is_next) continue;
-    best = std::move(found);
+    best = found;
     if (!best->is_seal) break;
   }
   return best;

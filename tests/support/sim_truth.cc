@@ -55,7 +55,19 @@ SimTruth::ChunkSet SimTruth::changed_since(const Uuid& from) const {
   ChunkSet changed;
   if (first != boundaries_.end()) changed = first->written;
   for (auto at = first; at != boundaries_.end(); ++at) changed |= at->changed;
+  for (std::uint32_t chunk = 0; chunk < chunk_count_; ++chunk)
+    if (changed.test(chunk) && undone_.test(chunk) && !first->written.test(chunk) &&
+        is_as_at_birth(*first, chunk))
+      changed.reset(chunk);
   return changed;
+}
+
+bool SimTruth::is_as_at_birth(const Boundary& boundary, std::uint32_t chunk) const {
+  for (std::uint32_t i = 0; i < sectors_in(chunk); ++i) {
+    const std::uint32_t sector = chunk * kSimChunkSectors + i;
+    if (boundary.origin_at_birth.at(sector) != origin_.at(sector)) return false;
+  }
+  return true;
 }
 
 // ---- what happens ----
@@ -171,9 +183,10 @@ std::string SimTruth::observe_new(const BoundaryFacts& facts, const Circumstance
                     .tag = facts.tag,
                     .kind = facts.kind,
                     .priority = facts.priority};
+  boundary.origin_at_birth = origin_;
+  boundary.origin_at_birth.forget_doubts();  // T2: the origin was flushed
   if (facts.kind == BoundaryKind::kLive) {
-    boundary.image = origin_;
-    boundary.image.forget_doubts();  // T2: the origin was flushed
+    boundary.image = boundary.origin_at_birth;
     boundary.touched.resize(chunk_count_);
     boundary.writers.resize(chunk_count_);
   }
@@ -271,10 +284,13 @@ std::string SimTruth::settle_origin(BlockDevice& origin) {
   is_settled_ = false;
   std::vector<std::byte> bytes(origin_.count() * kSimSectorBytes);
   if (const Status read = origin.read_at(0, bytes); !read) return read.error().message();
-  for (std::uint32_t sector = 0; sector < sector_count(); ++sector)
+  for (std::uint32_t sector = 0; sector < sector_count(); ++sector) {
+    const ContentId before = origin_.at(sector);
     if (!origin_.settle(sector, std::span(bytes).subspan(sector * kSimSectorBytes, kSimSectorBytes),
                         contents_))
       return fmt::format("the origin's sector {} holds what nobody has written", sector);
+    if (origin_.at(sector) != before) undone_.set(sector / kSimChunkSectors);
+  }
   origin_.forget_doubts();
   for (Boundary& boundary : boundaries_) std::ranges::fill(boundary.writers, 0);
   return {};

@@ -40,6 +40,7 @@ class SimTruth {
     std::uint32_t use_count = 0;
     std::uint32_t priority_changes = 0;
     SimSectors image;                    // live only
+    SimSectors origin_at_birth;          // kept when the data is given up
     ChunkSet changed;                    // written while it was the newest
     ChunkSet written;                    // through a target of its own
     std::vector<std::uint64_t> touched;  // by chunk: when such a write began or ended last
@@ -65,7 +66,9 @@ class SimTruth {
   const Boundary* find(const std::string& tag) const;
   bool was_created(const Uuid& uuid) const { return created_.contains(uuid); }
   SimCommands& commands() { return commands_; }
-  // Every chunk that must be in a changelist from `from` to now.
+  // Every chunk that must be in a changelist from `from` to now. Not one whose writes a power cut
+  // undid: a full store may then forget its copy-out, for nothing is lost (SNAPSTORE.md, section
+  // 7).
   ChunkSet changed_since(const Uuid& from) const;
 
   // ---- what happens ----
@@ -102,11 +105,13 @@ class SimTruth {
   std::string settle_private(Boundary& boundary, SnapStore& store, BlockDevice& snapstore);
   std::string compare_one(const Boundary& boundary, SnapStore& store, BlockDevice& snapstore,
                           BlockDevice& origin) const;
+  bool is_as_at_birth(const Boundary& boundary, std::uint32_t chunk) const;
   std::uint32_t sectors_in(std::uint32_t chunk) const;
 
   SimContents& contents_;
   std::uint32_t chunk_count_;
   SimSectors origin_;
+  ChunkSet undone_;                   // by some power cut, in part or whole
   std::vector<Boundary> boundaries_;  // oldest first
   std::set<Uuid> created_;
   SimCommands commands_;
