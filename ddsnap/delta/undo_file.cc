@@ -202,7 +202,8 @@ Status UndoFile::finish(const WorkContext& context) {
   if (all > kept) {
     const UndoItem cut_off{.entry = {.first = {static_cast<std::uint32_t>(kept)},
                                      .count = static_cast<std::uint32_t>(all - kept)}};
-    DD_TRY(write_undo_frames(header_, std::span(&cut_off, 1), *target_, *writer_, context));
+    frames_ +=
+        DD_TRY(write_undo_frames(header_, std::span(&cut_off, 1), *target_, *writer_, context));
   }
   DD_TRY(writer_->finish());
   is_new_ = false;
