@@ -6,25 +6,15 @@
 
 namespace ddsnap {
 
-void ChangelistPager::park(SessionId session, std::uint64_t request_id,
-                           GetChangelistMessage message) {
-  parked_.push_back({session, request_id, std::move(message)});
-}
-
-std::size_t ChangelistPager::count_of(SessionId session) const {
-  return static_cast<std::size_t>(std::ranges::count(parked_, session, &Question::session));
-}
-
 void ChangelistPager::forget(SessionId session) {
-  std::erase_if(parked_, [&](const Question& question) { return question.session == session; });
+  parked_.forget(session);
   std::erase_if(cache_, [&](const Cached& cached) { return cached.session == session; });
 }
 
 void ChangelistPager::run() {
-  if (parked_.empty()) return;
-  const Question question = std::move(parked_.front());
-  parked_.pop_front();
-  const auto part = page(question.session, question.message);
+  if (parked_.is_empty()) return;
+  const auto question = parked_.take();
+  const auto part = page(question.session, question.what);
   if (part) {
     parts_.out.send(question.session, question.request_id, *part);
   } else {

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "server/parked_questions.h"
 #include "server/volume_parts.h"
 
 namespace ddsnap {
@@ -26,19 +27,16 @@ class ChangelistPager {
  public:
   explicit ChangelistPager(VolumeParts parts) : parts_(parts) {}
 
-  void park(SessionId session, std::uint64_t request_id, GetChangelistMessage message);
-  std::size_t count_of(SessionId session) const;
+  void park(SessionId session, std::uint64_t request_id, GetChangelistMessage message) {
+    parked_.park(session, request_id, std::move(message));
+  }
+  std::size_t count_of(SessionId session) const { return parked_.count_of(session); }
   void forget(SessionId session);
-  bool has_parked() const { return !parked_.empty(); }
+  bool has_parked() const { return !parked_.is_empty(); }
   // Answers one page.
   void run();
 
  private:
-  struct Question {
-    SessionId session;
-    std::uint64_t request_id = 0;
-    GetChangelistMessage message;
-  };
   struct Ends {
     BoundaryFacts from;
     std::optional<BoundaryFacts> to;  // none: now
@@ -59,7 +57,7 @@ class ChangelistPager {
   Status add_hashes(const Ends& ends, std::vector<ChangelistPartMessage::Entry>& entries);
 
   VolumeParts parts_;
-  std::deque<Question> parked_;
+  ParkedQuestions<GetChangelistMessage> parked_;
   std::deque<Cached> cache_;
 };
 

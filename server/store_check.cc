@@ -1,7 +1,5 @@
 #include "server/store_check.h"
 
-#include <algorithm>
-
 namespace ddsnap {
 
 namespace {
@@ -48,23 +46,14 @@ Status StoreCheck::park(SessionId session, std::uint64_t request_id,
   if (message.from.phase != 0)
     from = {static_cast<CheckCursor::Phase>(message.from.phase), message.from.a, message.from.b,
             message.from.c};
-  parked_.push_back({session, request_id, from});
+  parked_.park(session, request_id, from);
   return {};
 }
 
-std::size_t StoreCheck::count_of(SessionId session) const {
-  return static_cast<std::size_t>(std::ranges::count(parked_, session, &Question::session));
-}
-
-void StoreCheck::forget(SessionId session) {
-  std::erase_if(parked_, [&](const Question& question) { return question.session == session; });
-}
-
 void StoreCheck::run() {
-  if (parked_.empty()) return;
-  const Question question = parked_.front();
-  parked_.pop_front();
-  const CheckPiece piece = parts_.store.check_piece(question.from);
+  if (parked_.is_empty()) return;
+  const auto question = parked_.take();
+  const CheckPiece piece = parts_.store.check_piece(question.what);
   parts_.out.send(question.session, question.request_id, part_of(piece));
   for (const Damage& damage : piece.damages)
     if (damage.is_finding()) parts_.log.error("check: {}", damage.text);

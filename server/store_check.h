@@ -8,8 +8,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 
+#include "server/parked_questions.h"
 #include "server/volume_parts.h"
 
 namespace ddsnap {
@@ -19,21 +19,15 @@ class StoreCheck {
   explicit StoreCheck(VolumeParts parts) : parts_(parts) {}
 
   Status park(SessionId session, std::uint64_t request_id, const CheckStoreMessage& message);
-  std::size_t count_of(SessionId session) const;
-  void forget(SessionId session);
-  bool has_parked() const { return !parked_.empty(); }
+  std::size_t count_of(SessionId session) const { return parked_.count_of(session); }
+  void forget(SessionId session) { parked_.forget(session); }
+  bool has_parked() const { return !parked_.is_empty(); }
   // Answers one piece.
   void run();
 
  private:
-  struct Question {
-    SessionId session;
-    std::uint64_t request_id = 0;
-    CheckCursor from;
-  };
-
   VolumeParts parts_;
-  std::deque<Question> parked_;
+  ParkedQuestions<CheckCursor> parked_;  // where to go on
 };
 
 }  // namespace ddsnap

@@ -52,6 +52,7 @@ Volume::Volume(SnapStore& store, BlockDevice& origin, VolumeConfig config, Rando
       parts_{store, origin, config_, out_, attachments_, log},
       dropping_(parts_),
       policy_(parts_, dropping_),
+      ladder_(parts_, dropping_),
       admission_(parts_, dropping_, origin_watch_),
       writes_(parts_),
       creation_(parts_, random),
@@ -138,7 +139,7 @@ void Volume::on_time(Now now) {
   questions_.on_time(now.steady_ns);
   // No file is touched while writers are held (T9), and probing may look into /sys.
   if (creation_.is_barrier_on()) return;
-  watch_store(now);
+  ladder_.watch(now);
   if (now.steady_ns < next_probe_ns_) return;
   next_probe_ns_ = now.steady_ns + kProbeInterval_ms * kNsPerMs;
   attachments_.forget_some_gone();
@@ -197,7 +198,7 @@ std::optional<std::uint64_t> Volume::next_deadline_ns() const {
   };
   consider(questions_.deadline_ns());
   if (policy_.is_making_room()) consider(dropping_.deadline_ns());
-  if (is_closed_ && !may_go_on_) consider(next_note_ns_);
+  consider(ladder_.deadline_ns());
   const bool has_absent = attachments_.present_count() != store_.attachments().size();
   if (!creation_.is_barrier_on() && (has_absent || !dropping_.is_empty())) consider(next_probe_ns_);
   return earliest;
@@ -215,11 +216,11 @@ void Volume::admit_waiting() {
 }
 
 void Volume::run_writes(Now now) {
-  watch_store(now);
+  ladder_.watch(now);
   has_runnable_writes_ = false;
   if (!writes_.has_asks() && !policy_.is_making_room()) return;
-  if (may_go_on_) return writes_.grant_whole_volume();
-  if (must_refuse_first_writes()) {
+  if (ladder_.goes_on_untracked()) return writes_.grant_whole_volume();
+  if (ladder_.must_refuse_first_writes()) {
     // What is covered already goes on; that touches no device. Not where the store failed: the
     // record of a snapshot that could not be made may have landed all the same, and the next server
     // finds it (S1, T2).
@@ -227,7 +228,12 @@ void Volume::run_writes(Now now) {
     return writes_.refuse_all(EIO);
   }
   const auto outcome = writes_.run(!policy_.is_making_room());
-  if (!outcome) return on_store_failure(outcome.error(), now);
+  if (!outcome) {
+    has_runnable_writes_ =
+        ladder_.on_failed_batch(outcome.error(), now) == LadderPolicy::Verdict::kAskAgain;
+    if (!has_runnable_writes_) writes_.refuse_all(EIO);
+    return;
+  }
   has_runnable_writes_ = outcome->has_more;
   if (outcome->has_found_no_room) {
     policy_.on_no_room();
@@ -250,79 +256,6 @@ void Volume::make_room(Now now) {
       has_runnable_writes_ = true;
       return;
   }
-}
-
-// ---- the ladder (S10) ----
-
-// The one place where it is decided what becomes of writers whose copy-outs cannot be made. The
-// asks stay parked where a lower rung can grant them: each step is durable before it does (S1).
-void Volume::on_store_failure(const Error& error, Now now) {
-  const bool goes_on = store_.settings().on_failure == OnStoreFailure::kOriginGoesOn;
-  const bool has_lost_slots = !store_.failed() && store_.slots_failed().has_value();
-  if (has_lost_slots && goes_on && store_.step_down().rung < Rung::kTrackingOnly) {
-    if (store_.step_down_to(Rung::kTrackingOnly, error.message())) {
-      log_.error(
-          "the snapstore cannot save chunks: {}; all snapshots are lost, the origin goes on "
-          "and its changes are tracked",
-          error.message());
-      dropping_.adopt_marked();
-      has_runnable_writes_ = true;
-      return;
-    }
-  }
-  if (store_.failed()) {
-    watch_store(now);
-    has_runnable_writes_ = true;
-    return;
-  }
-  log_.error("a batch of copy-outs failed: {}; the writes that wanted it get errors",
-             error.message());
-  writes_.refuse_all(EIO);
-  if (has_lost_slots) step_down_to_no_new_snapshots(error.message());
-}
-
-bool Volume::must_refuse_first_writes() const {
-  if (is_closed_) return true;
-  const bool stops = store_.settings().on_failure == OnStoreFailure::kOriginStops;
-  return stops && store_.slots_failed().has_value();
-}
-
-// What the store says by itself, whoever made it find out.
-void Volume::watch_store(Now now) {
-  if (store_.failed()) {
-    const bool must_try_note = is_closed_ && !may_go_on_ && now.steady_ns >= next_note_ns_;
-    if (!is_closed_ || must_try_note) close_down(now);
-    return;
-  }
-  if (store_.complaint()) step_down_to_no_new_snapshots(*store_.complaint());
-}
-
-void Volume::step_down_to_no_new_snapshots(const std::string& why) {
-  if (store_.step_down().rung != Rung::kWorks) return;
-  const Status noted = store_.step_down_to(Rung::kNoNewSnapshots, why);
-  if (noted)
-    log_.error("the snapstore makes no new snapshots from now on: {}", why);
-  else
-    log_.error("that the snapstore is failing cannot be noted: {}", noted.error().message());
-}
-
-// Writers go on without copies only once no later server can take the snapshots for good ones.
-void Volume::close_down(Now now) {
-  const std::string why = store_.failed()->message();
-  const bool goes_on = store_.settings().on_failure == OnStoreFailure::kOriginGoesOn;
-  Status kept = store_.close_for_good(why);
-  if (!kept && goes_on && config_.keep_closed_note) kept = config_.keep_closed_note(why);
-  may_go_on_ = goes_on && kept;
-  next_note_ns_ = now.steady_ns + kClosedNoteInterval_ms * kNsPerMs;
-  if (std::exchange(is_closed_, true) && !may_go_on_) return;
-  if (goes_on) dropping_.adopt_marked();
-  if (may_go_on_)
-    log_.error("the snapstore is closed: {}; all snapshots are lost, the writes to {} go on", why,
-               config_.origin_path);
-  else
-    log_.error("the snapstore is closed: {}; the first writes to {} get errors{}", why,
-               config_.origin_path,
-               goes_on ? ", for it cannot be noted anywhere that they went on" : "");
 }
 
 // ---- targets ----

@@ -4,8 +4,8 @@
 //           bounded number of lookups, the next snapshot). What is to be sent waits in outbox(),
 //           in order. The same events give the same answers: a simulation replays them.
 // Errors    A client's mistakes are ERROR messages to that client; what breaks the protocol also
-//           ends its connection. A store that fails is decided on in one place
-//           (on_store_failure, S10).
+//           ends its connection. What becomes of a store that fails is decided by LadderPolicy
+//           (S10).
 // Threads   None inside; no sockets, no clock of its own.
 // Lifetime  Borrows everything but the config for its whole life.
 #pragma once
@@ -22,6 +22,7 @@
 #include "server/changelist_pager.h"
 #include "server/dropping.h"
 #include "server/full_store_policy.h"
+#include "server/ladder_policy.h"
 #include "server/now.h"
 #include "server/origin_watch.h"
 #include "server/outbox.h"
@@ -114,12 +115,7 @@ class Volume {
   void admit_waiting();
   void run_writes(Now now);
   void make_room(Now now);
-  void on_store_failure(const Error& error, Now now);
   void look_for_swap(Now now);
-  void watch_store(Now now);
-  void step_down_to_no_new_snapshots(const std::string& why);
-  void close_down(Now now);
-  bool must_refuse_first_writes() const;
 
   const VolumeConfig config_;
   LogSink& log_;
@@ -129,6 +125,7 @@ class Volume {
   VolumeParts parts_;
   Dropping dropping_;
   FullStorePolicy policy_;
+  LadderPolicy ladder_;
   Admission admission_;
   WriteBatch writes_;
   SnapshotCreation creation_;
@@ -140,9 +137,6 @@ class Volume {
   RoomWatch room_watch_;
   OwnershipProbe& probe_;
   std::map<SessionId, WaitingHello> hellos_;  // until the barrier ends
-  bool is_closed_ = false;
-  bool may_go_on_ = false;  // closed, and no later server will overlook it
-  std::uint64_t next_note_ns_ = 0;
   bool has_runnable_writes_ = false;
   std::uint64_t next_probe_ns_ = 0;
   std::uint64_t next_swap_look_ns_ = 0;
