@@ -163,4 +163,15 @@ inline Result<ApplyReport> apply(const Bytes& delta, BlockDevice& target, ApplyS
   return apply_delta(source, target, state, options, context);
 }
 
+// What follows on `first`: its new volume, edited again.
+inline Pair next_pair(const Pair& first, std::uint64_t seed) {
+  Pair next = first;
+  next.old_bytes = first.new_bytes;
+  next.new_bytes = edited(first.new_bytes, seed, first.new_bytes.size(), 4096);
+  next.from_uuid = first.to_uuid;
+  SeededRandom random(seed);
+  next.to_uuid = Uuid::make(random);
+  return next;
+}
+
 }  // namespace ddsnap::test

@@ -34,16 +34,6 @@ void expect_refused(const Bytes& delta, Watched& target, const std::string& text
   EXPECT_EQ(target.state.stores_, 0);
 }
 
-Pair next_pair(const Pair& first, std::uint64_t seed) {
-  Pair next = first;
-  next.old_bytes = first.new_bytes;
-  next.new_bytes = edited(first.new_bytes, seed, first.new_bytes.size(), 4096);
-  next.from_uuid = first.to_uuid;
-  SeededRandom random(seed);
-  next.to_uuid = Uuid::make(random);
-  return next;
-}
-
 TEST(ApplyDelta, Timeline8_TwiceIsSaidAndWritesNothing) {
   const Pair pair = make_pair_of_volumes(1, kSize, kSize);
   const Bytes delta = pair.delta(pair.list());

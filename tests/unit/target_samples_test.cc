@@ -12,16 +12,6 @@ namespace {
 
 constexpr std::size_t kSize = 256 << 10;
 
-Pair next_pair(const Pair& first, std::uint64_t seed) {
-  Pair next = first;
-  next.old_bytes = first.new_bytes;
-  next.new_bytes = edited(first.new_bytes, seed, first.new_bytes.size(), 4096);
-  next.from_uuid = first.to_uuid;
-  SeededRandom random(seed);
-  next.to_uuid = Uuid::make(random);
-  return next;
-}
-
 void put(MemoryDevice& target, const Bytes& bytes) {
   ASSERT_TRUE(target.write_at(0, bytes));
 }

@@ -6,10 +6,7 @@
 origin=/dev/vda store=/dev/vdb
 
 dd if=/dev/urandom of=$origin bs=1M count=32 2>/dev/null
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 ddsnap create $server 0
 map snap $store $origin 0
 before=$(hash_direct /dev/mapper/snap)

@@ -8,10 +8,7 @@
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 mkdir -p /mnt/vol /mnt/snap
 load() {
   while [ ! -e /tmp/stop ]; do dd if=/dev/urandom of=/mnt/vol/load bs=64k count=64 conv=fsync 2>/dev/null; done

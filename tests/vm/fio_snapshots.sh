@@ -7,10 +7,7 @@
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 
-ddsnap initialize -y -c 64K $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve -c 64K
 
 # Each pass trims and writes places all over the volume, overlapping ones too, then reads all it wrote.
 passes() {

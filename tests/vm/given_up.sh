@@ -6,10 +6,7 @@
 origin=/dev/vda store=/dev/vdb
 
 dd if=/dev/urandom of=$origin bs=1M count=16 2>/dev/null
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 ddsnap create $server 0
 map one $store $origin 0
 map two $store $origin 0

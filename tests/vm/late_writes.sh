@@ -14,10 +14,7 @@ table() { # table TARGET...: a new one under the snapstore; what was late lands 
 dd if=/dev/urandom of=$origin bs=1M count=16 2>/dev/null
 dmsetup create late --table "0 $(sectors /dev/vdb) linear /dev/vdb 0"
 on_their_way() { dmsetup status late | grep -q 'delay [0-9]* [1-9]'; }
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 before=$(hash_direct /dev/mapper/vol)
 ddsnap create $server 0
 

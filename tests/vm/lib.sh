@@ -20,6 +20,13 @@ start_agent() { ddsnap agent -l /tmp/agent.log -p /tmp/agent.pid "${1:-$control}
 start_server() { ddsnap server -l /tmp/server.log -p /tmp/server.pid "$1" "$2" "$control" "$server"; }
 # map NAME SNAPSTORE ORIGIN TAG
 map() { dmsetup create "$1" --table "0 $(sectors "$3") ddsnap $2 $3 $control $4"; }
+# serve [OPTIONS of initialize]: a new snapstore on $store for $origin, its daemons, and the origin as /dev/mapper/vol
+serve() {
+  ddsnap initialize -y "$@" "$store" "$origin"
+  start_agent
+  start_server "$store" "$origin"
+  map vol "$store" "$origin" origin
+}
 hash_of() { sha1sum <"$1" | cut -d' ' -f1; }
 hash_direct() { dd if="$1" bs=1M iflag=direct 2>/dev/null | sha1sum | cut -d' ' -f1; }
 # wait_for SECONDS COMMAND...

@@ -6,10 +6,7 @@
 origin=/dev/vda store=/dev/vdb
 
 dd if=/dev/urandom of=$origin bs=1M count=32 2>/dev/null # zeros would take no slot
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 there=0
 for wanted in 1 8 64 1000; do
   make_snapshots $server $((there + 1)) $((wanted - there))

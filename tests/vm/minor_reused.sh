@@ -12,10 +12,7 @@ kill_server() {
 }
 is_forgotten() { grep -q "target $1 is gone: forgotten" /tmp/server.log; }
 
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 [ "$(ls /sys/kernel/ddsnap | wc -l)" = 1 ] || die "the target is not named in /sys/kernel/ddsnap"
 
 say "another device gets the number"

@@ -9,10 +9,7 @@ faults=/sys/kernel/debug/fail_page_alloc
 
 mount -t debugfs debugfs /sys/kernel/debug
 dd if=/dev/urandom of=$origin bs=1M count=32 2>/dev/null
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 ddsnap create $server 0
 map snap $store $origin 0
 before=$(hash_direct /dev/mapper/snap)

@@ -7,10 +7,7 @@
 origin=/dev/vda store=/dev/vdb
 rounds=${ROUNDS:-10}
 
-ddsnap initialize -y -c 4K $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve -c 4K
 devspam write /dev/mapper/vol 0 2000 1 &
 first=$!
 devspam write /dev/mapper/vol 4096 700 2 &

@@ -7,10 +7,7 @@
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 dmsetup create stacked --table "0 $(sectors $origin) linear /dev/mapper/vol 0"
 mke2fs -q -t ext4 -F /dev/mapper/stacked
 mount -t ext4 /dev/mapper/stacked /mnt

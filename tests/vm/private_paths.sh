@@ -72,7 +72,7 @@ umount /jail || die "the chroot's directory is still kept"
 
 say "in a private mount name space"
 export CONTROL=/mnt/control SERVER=/mnt/server
-unshare -m sh -c 'mount -t tmpfs private /mnt; echo $$ >/tmp/keeper; exec sleep 1000' &
+unshare -m sh -c 'mount -t tmpfs private /mnt; echo $$ >/tmp/keeper; exec tail -f /dev/null' &
 wait_for 10 test -s /tmp/keeper || die "no keeper of a name space"
 elsewhere() { nsenter -t "$(cat /tmp/keeper)" -m /bin/sh -eu /tmp/do "$@"; }
 wait_for 10 nsenter -t "$(cat /tmp/keeper)" -m grep -q ' /mnt ' /proc/mounts || die "no name space"
@@ -84,7 +84,7 @@ say "another one: reconnect"
 kill_both
 kill "$(cat /tmp/keeper)"
 rm /tmp/keeper
-unshare -m sh -c 'mount -t tmpfs private /mnt; echo $$ >/tmp/keeper; exec sleep 1000' &
+unshare -m sh -c 'mount -t tmpfs private /mnt; echo $$ >/tmp/keeper; exec tail -f /dev/null' &
 wait_for 10 test -s /tmp/keeper || die "no keeper of a name space"
 wait_for 10 nsenter -t "$(cat /tmp/keeper)" -m grep -q ' /mnt ' /proc/mounts || die "no name space"
 elsewhere up
@@ -100,7 +100,7 @@ if [ -e /proc/self/ns/net ]; then
   say "by abstract names in a network name space"
   export CONTROL=@control SERVER=@server
   rm -f /tmp/keeper
-  unshare -n sh -c 'echo $$ >/tmp/keeper; exec sleep 1000' &
+  unshare -n sh -c 'echo $$ >/tmp/keeper; exec tail -f /dev/null' &
   wait_for 10 test -s /tmp/keeper || die "no keeper of a name space"
   elsewhere() { nsenter -t "$(cat /tmp/keeper)" -n /bin/sh -eu /tmp/do "$@"; }
   elsewhere up

@@ -8,10 +8,7 @@ origin=/dev/vda store=/dev/vdb
 rounds=50
 
 dd if=/dev/urandom of=$origin bs=1M count=64 2>/dev/null
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 before=$(hash_direct /dev/mapper/vol)
 ddsnap create $server 0
 map snap $store $origin 0

@@ -8,10 +8,7 @@ origin=/dev/vda store=/dev/vdb
 
 dd if=/dev/urandom of=$origin bs=1M count=32 2>/dev/null
 before=$(hash_of $origin)
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 same "$(hash_direct /dev/mapper/vol)" "$before" "the origin through its target"
 say "write without a snapshot"
 dd if=/dev/urandom of=/dev/mapper/vol bs=64k seek=3 count=20 oflag=direct conv=fsync 2>/dev/null

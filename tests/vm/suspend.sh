@@ -7,10 +7,7 @@
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 fio --name=load --thread --filename=/dev/mapper/vol --direct=1 --ioengine=libaio --iodepth=8 --rw=randwrite \
   --bsrange=4k-256k --size=48M --time_based --runtime=1000 --verify=crc32c --verify_fatal=1 --verify_backlog=64 \
   --randseed=3 --rate=2M --eta=never >/tmp/fio.out 2>&1 &

@@ -5,10 +5,7 @@
 . /lib.sh
 origin=/dev/vda store=/dev/vdb
 
-ddsnap initialize -y $store $origin
-start_agent
-start_server $store $origin
-map vol $store $origin origin
+serve
 ddsnap create $server 0
 parked() { dmsetup message vol 0 stats | grep -q "parked $1 "; }
 kill -STOP "$(cat /tmp/server.pid)"
