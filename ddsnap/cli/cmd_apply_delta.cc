@@ -6,16 +6,16 @@
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/delta_report.h"
 #include "ddsnap/cli/help_texts.h"
-#include "ddsnap/cli/owned_target.h"
-#include "ddsnap/cli/server_client.h"
 #include "ddsnap/cli/size_text.h"
-#include "ddsnap/cli/target_record.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/wall_clock.h"
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/delta/apply_delta.h"
 #include "ddsnap/delta/undo_file.h"
 #include "ddsnap/io/open_device.h"
+#include "ddsnap/replica/owned_target.h"
+#include "ddsnap/replica/server_client.h"
+#include "ddsnap/replica/target_record.h"
 
 namespace ddsnap {
 

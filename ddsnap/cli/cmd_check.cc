@@ -7,8 +7,8 @@
 #include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/offline_store.h"
 #include "ddsnap/cli/progress_report.h"
-#include "ddsnap/cli/server_client.h"
 #include "ddsnap/cli/verbs.h"
+#include "ddsnap/replica/server_client.h"
 
 namespace ddsnap {
 

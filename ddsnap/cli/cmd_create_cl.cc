@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/server_client.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/delta/changelist_file.h"
 #include "ddsnap/delta/compare.h"
 #include "ddsnap/io/mapped_range.h"
+#include "ddsnap/replica/server_client.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
 namespace ddsnap {

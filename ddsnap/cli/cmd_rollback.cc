@@ -3,13 +3,13 @@
 
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
-#include "ddsnap/cli/server_client.h"
 #include "ddsnap/cli/size_text.h"
-#include "ddsnap/cli/target_record.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/delta/copy_chunks.h"
 #include "ddsnap/io/open_device.h"
+#include "ddsnap/replica/server_client.h"
+#include "ddsnap/replica/target_record.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
 namespace ddsnap {

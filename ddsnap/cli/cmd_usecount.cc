@@ -4,8 +4,8 @@
 
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
-#include "ddsnap/cli/server_client.h"
 #include "ddsnap/cli/verbs.h"
+#include "ddsnap/replica/server_client.h"
 
 namespace ddsnap {
 

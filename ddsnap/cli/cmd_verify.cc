@@ -3,8 +3,8 @@
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/delta_report.h"
 #include "ddsnap/cli/help_texts.h"
-#include "ddsnap/cli/target_record.h"
 #include "ddsnap/cli/verbs.h"
+#include "ddsnap/replica/target_record.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
 namespace ddsnap {

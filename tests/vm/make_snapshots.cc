@@ -7,7 +7,7 @@
 #include <string>
 
 #include "ddsnap/base/random.h"
-#include "ddsnap/cli/server_client.h"
+#include "ddsnap/replica/server_client.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "ddsnap/cli/device_users.h"
+#include "ddsnap/replica/device_users.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

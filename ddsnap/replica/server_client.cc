@@ -1,4 +1,4 @@
-#include "ddsnap/cli/server_client.h"
+#include "ddsnap/replica/server_client.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "ddsnap/cli/target_record.h"
+#include "ddsnap/replica/target_record.h"
 
 #include "ddsnap/delta/target_identity.h"
 

@@ -1,11 +1,11 @@
-#include "ddsnap/cli/owned_target.h"
+#include "ddsnap/replica/owned_target.h"
 
 #include <fmt/format.h>
 
-#include "ddsnap/cli/device_users.h"
 #include "ddsnap/io/file_device.h"
 #include "ddsnap/io/nbd_device.h"
 #include "ddsnap/io/open_device.h"
+#include "ddsnap/replica/device_users.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
 namespace ddsnap {
