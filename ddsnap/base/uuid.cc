@@ -1,5 +1,7 @@
 #include "ddsnap/base/uuid.h"
 
+#include "ddsnap/base/hash.h"
+
 namespace ddsnap {
 
 namespace {
@@ -15,13 +17,24 @@ int hex_value(char digit) {
   return -1;
 }
 
+// RFC 4122: version 4, variant 1.
+void mark_version(Uuid& uuid) {
+  uuid.bytes[6] = (uuid.bytes[6] & std::byte{0x0f}) | std::byte{0x40};
+  uuid.bytes[8] = (uuid.bytes[8] & std::byte{0x3f}) | std::byte{0x80};
+}
+
 }  // namespace
 
 Uuid Uuid::make(RandomSource& random) {
   Uuid uuid;
   random.fill(uuid.bytes);
-  uuid.bytes[6] = (uuid.bytes[6] & std::byte{0x0f}) | std::byte{0x40};
-  uuid.bytes[8] = (uuid.bytes[8] & std::byte{0x3f}) | std::byte{0x80};
+  mark_version(uuid);
+  return uuid;
+}
+
+Uuid Uuid::derived_from(std::span<const std::byte> bytes) {
+  Uuid uuid{hash128_of(bytes).bytes};
+  mark_version(uuid);
   return uuid;
 }
 

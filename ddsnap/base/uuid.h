@@ -7,6 +7,7 @@
 #include <array>
 #include <compare>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,8 @@ struct Uuid {
   std::array<std::byte, 16> bytes{};
 
   static Uuid make(RandomSource& random);
+  // The same bytes always give the same one (XXH3-128).
+  static Uuid derived_from(std::span<const std::byte> bytes);
   static Result<Uuid> parse(std::string_view text);
   std::string to_string() const;
   bool is_nil() const { return *this == Uuid{}; }

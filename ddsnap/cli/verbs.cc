@@ -26,6 +26,7 @@ constexpr Verb kVerbs[] = {
     {"export", cmd_export, "write a delta as another program's stream (Ceph RBD)"},
     {"import", cmd_import, "make a delta from such a stream"},
     {"rollback", cmd_rollback, "give the origin back what it held at a snapshot"},
+    {"revert", cmd_revert, "the same, and keep the present state as a snapshot"},
     {"inspect", cmd_inspect, "tell what a changelist or delta file holds"},
     {"verify", cmd_verify, "check a delta, perhaps against a device"},
     {"check", cmd_check, "verify a snapstore, and say which snapshots are hurt"},

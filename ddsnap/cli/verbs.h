@@ -43,6 +43,7 @@ Result<int> cmd_compare(Arguments arguments);
 Result<int> cmd_export(Arguments arguments);
 Result<int> cmd_import(Arguments arguments);
 Result<int> cmd_rollback(Arguments arguments);
+Result<int> cmd_revert(Arguments arguments);
 Result<int> cmd_inspect(Arguments arguments);
 Result<int> cmd_verify(Arguments arguments);
 Result<int> cmd_check(Arguments arguments);

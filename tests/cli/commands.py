@@ -44,6 +44,7 @@ COMMANDS = [
                        "{out}")),
     Command("import", ("{stream}", "{out}")),
     Command("rollback", ("{server}", "{tag}")),
+    Command("revert", ("{server}", "{tag}")),
     Command("inspect", ("{delta}",)),
     Command("verify", ("{delta}", "{device}")),
     Command("check", ("{store}", "{device}")),

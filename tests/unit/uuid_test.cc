@@ -49,5 +49,14 @@ TEST(Uuid, NilIsTheDefault) {
   EXPECT_EQ(Uuid{}.to_string(), "00000000-0000-0000-0000-000000000000");
 }
 
+TEST(Uuid, IsDerivedAlwaysTheSameAndFromNothingElse) {
+  const std::string one = "a name", other = "another name";
+  const Uuid derived = Uuid::derived_from(std::as_bytes(std::span(one)));
+  EXPECT_EQ(derived, Uuid::derived_from(std::as_bytes(std::span(one))));
+  EXPECT_NE(derived, Uuid::derived_from(std::as_bytes(std::span(other))));
+  EXPECT_EQ(derived.to_string()[14], '4');  // RFC 4122, version 4
+}
+
 }  // namespace
+
 }  // namespace ddsnap
