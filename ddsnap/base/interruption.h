@@ -22,6 +22,8 @@ class Interruption {
   static Result<Interruption> by_signals();
 
   bool is_requested() const;
+  // For poll(2): readable from that moment on; -1 where nothing ever interrupts.
+  int fd() const { return fd_.get(); }
   Status check() const;
   // Waits until something can be read from `fd`, its end included.
   Status wait_readable(int fd) const;

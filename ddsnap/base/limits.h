@@ -109,6 +109,29 @@ inline constexpr unsigned kMaxWorkers = 64;
 inline constexpr std::size_t kDefaultWorkMemoryBytes = 256u << 20;  // --memory
 inline constexpr std::size_t kMinWorkMemoryBytes = 8u << 20;
 
+// Sessions between machines
+inline constexpr std::size_t kSessionPieceBytes = 256u << 10;  // of a delta, in one FRAME
+inline constexpr std::size_t kMaxSessionBodyBytes = kSessionPieceBytes + 64;
+inline constexpr std::size_t kMaxHelloBytes = 1024;         // of the first message of a stranger
+inline constexpr std::uint32_t kMaxSessionUuids = 4096;     // told by a receiver, newest first
+inline constexpr std::size_t kMaxSessionNameBytes = 63;     // of a volume, as a listener names it
+inline constexpr std::size_t kMaxSessionErrorBytes = 1024;  // of the sentence in an ERROR
+inline constexpr std::size_t kMaxSessionAheadBytes = 1u << 20;  // arrived while we were writing
+inline constexpr std::size_t kSessionWindowBytes = 8u << 20;    // made durable at once
+inline constexpr std::uint32_t kMaxSessionWindowChunks = 16384;
+inline constexpr std::size_t kMaxSessionWindowBytes = 64u << 20;
+inline constexpr unsigned kSessionWindowsAhead = 4;           // sent, and not known to be durable
+inline constexpr unsigned kSessionHashWindows = 16;           // hashed ahead of what was dealt with
+inline constexpr std::size_t kSessionHashBytes = 512u << 10;  // and so many bytes of hashes
+inline constexpr std::uint64_t kSessionHelloPatience_ms = 10'000;  // with a stranger
+inline constexpr std::uint64_t kSessionPatience_ms = 300'000;      // with one we know
+// Whoever sends or takes less than this a second is given up.
+inline constexpr std::uint64_t kMinSessionBytesPerSecond = 1024;
+inline constexpr std::uint64_t kMinSessionRateBytes = 16u << 10;  // -l
+inline constexpr unsigned kMaxSessions = 32;                      // of one listener
+inline constexpr std::size_t kMaxKeyFileBytes = 4096;
+inline constexpr std::size_t kMinKeyCharacters = 32;
+
 // Command line
 inline constexpr std::uint64_t kConnectTimeout_ms = 10'000;
 // For an answer: longer than a barrier may take.

@@ -1,0 +1,151 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "ddsnap/base/limits.h"
+#include "ddsnap/delta/chunk_io.h"
+#include "ddsnap/io/open_device.h"
+#include "ddsnap/replica/owned_target.h"
+#include "ddsnap/replica/server_client.h"
+#include "ddsnap/replica/session_target.h"
+#include "ddsnap/replica/target_record.h"
+#include "ddsnap/target/open_ddsnap_device.h"
+
+namespace ddsnap {
+
+namespace {
+
+class VolumeSessionTarget final : public SessionTarget {
+ public:
+  VolumeSessionTarget(std::string server, ServerClient client, FileApplyState record)
+      : server_(std::move(server)), client_(std::move(client)), record_(std::move(record)) {}
+
+  const std::string& name() const override { return server_; }
+
+  Result<VolumeSession> facts() override {
+    VolumeSession facts;
+    facts.volume_bytes = DD_TRY(client_.status())
+    .origin_bytes;
+    snapshots_ = DD_TRY(client_.snapshots());
+    std::ranges::reverse(snapshots_);
+    for (const SnapshotEntry& one : snapshots_) {
+      if (facts.held.size() == kMaxSessionUuids) break;
+      facts.held.push_back(one.uuid);
+    }
+    state_ = DD_TRY(record_.load());
+    facts.cut = present_cut();
+    if (facts.cut || snapshots_.empty()) return facts;
+    const Changelist since = DD_TRY(client_.changelist(snapshots_.front().tag, "now"));
+    facts.is_touched = !since.ranges.empty();
+    return facts;
+  }
+
+  Result<Begun> begin(const StartSession& start) override {
+    const VolumeSession now = DD_TRY(facts());
+    if (now.volume_bytes != start.to_bytes)
+      return fail(ErrorCode::kUsage,
+                  fmt::format("{}: the volume has {} bytes, but {} has {}", server_,
+                              now.volume_bytes, start.to_tag, start.to_bytes));
+    DD_TRY(check_tag_is_free(start));
+    const bool goes_on = now.cut && now.cut->from == start.from && now.cut->to == start.to &&
+                         DD_TRY(is_unwritten_behind(*now.cut, start));
+    const bool is_base =
+        !now.cut && !now.is_touched && !now.held.empty() && now.held.front() == start.from;
+    if (!start.is_resync && !goes_on && !is_base)
+      return fail(ErrorCode::kFailed,
+                  fmt::format("{}: the origin does not hold snapshot {} unchanged; --resync "
+                              "compares all of it and sends what differs",
+                              server_, start.from.to_string()));
+    if (!owned_) {
+      DD_TRY(check_unattached());
+      owned_ = DD_TRY(OwnedTarget::open(std::string(kDdsnapScheme) + server_, {}));
+    }
+    DD_TRY(check_holds_volume(owned_->device(), {start.chunk_shift, start.to_bytes}));
+    // A resync finds out by hash how far it has come.
+    return Begun{owned_->device(), goes_on && !start.is_resync ? *now.cut : fresh_transfer(start)};
+  }
+
+  Status note(const CutTransfer& cut) override {
+    state_ = state_during(std::move(state_), cut);
+    return record_.store(state_);
+  }
+
+  // The snapshot first: a record that still speaks of the transfer is known to be stale by it.
+  Status finish(const StartSession& start, const TargetSamples& samples) override {
+    DD_TRY(owned_->device().flush());
+    DD_TRY(client_.create({.uuid = start.to, .tag = start.to_tag}));
+    state_ = state_behind(std::move(state_), start, samples);
+    return record_.store(state_);
+  }
+
+  Result<std::unique_ptr<BlockDevice>> open(const AuditSession& question) override {
+    const std::string origin = std::string(kDdsnapScheme) + server_;
+    if (question.tag.empty() && question.uuid.is_nil())
+      return open_any_device(origin, DeviceAccess::kReadOnly);
+    if (!question.tag.empty())
+      return open_any_device(origin + "#" + question.tag, DeviceAccess::kReadOnly);
+    for (const SnapshotEntry& one : DD_TRY(client_.snapshots()))
+      if (one.uuid == question.uuid && one.state == BoundaryState::kLive)
+        return open_any_device(origin + "#" + one.tag, DeviceAccess::kReadOnly);
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{}: no snapshot {}", server_, question.uuid.to_string()));
+  }
+
+ private:
+  // Of a transfer from the newest snapshot to one that is not there: else the record is stale.
+  std::optional<CutTransfer> present_cut() const {
+    const auto cut = cut_of(state_);
+    if (!cut) return std::nullopt;
+    const bool is_there = std::ranges::any_of(
+        snapshots_, [&](const SnapshotEntry& one) { return one.uuid == cut->to; });
+    const bool is_from_newest =
+        cut->from.is_nil() || (!snapshots_.empty() && snapshots_.front().uuid == cut->from);
+    if (is_there || !is_from_newest) return std::nullopt;
+    return cut;
+  }
+
+  // Whether nobody wrote where the transfer that was cut off has not been yet.
+  Result<bool> is_unwritten_behind(const CutTransfer& cut, const StartSession& start) {
+    if (cut.from.is_nil()) return true;
+    const Changelist since = DD_TRY(client_.changelist(snapshots_.front().tag, "now"));
+    return since.ranges.empty() ||
+           since.ranges.back().end() << since.chunk_shift <=
+               round_up(cut.doubt_end << start.chunk_shift, std::uint64_t{1} << since.chunk_shift);
+  }
+
+  Status check_tag_is_free(const StartSession& start) const {
+    for (const SnapshotEntry& one : snapshots_)
+      if (one.tag == start.to_tag && one.uuid != start.to)
+        return fail(ErrorCode::kExists,
+                    fmt::format("{}: it has a snapshot '{}' of its own", server_, start.to_tag));
+    return {};
+  }
+
+  // Whoever has the origin open would go on with what it remembers of it.
+  Status check_unattached() {
+    for (const TargetEntry& target : DD_TRY(client_.targets()))
+      if (target.role == TargetRole::kOrigin)
+        return fail(ErrorCode::kBusy,
+                    fmt::format("{}: the origin is in use by target '{}'; end it first", server_,
+                                target.label));
+    return {};
+  }
+
+  const std::string server_;
+  ServerClient client_;
+  FileApplyState record_;
+  TargetState state_;
+  std::vector<SnapshotEntry> snapshots_;  // the newest first
+  std::optional<OwnedTarget> owned_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SessionTarget>> open_volume_target(const std::string& server) {
+  ServerClient client = DD_TRY(ServerClient::connect(server));
+  FileApplyState record = DD_TRY(record_of_target(std::string(kDdsnapScheme) + server));
+  return std::make_unique<VolumeSessionTarget>(server, std::move(client), std::move(record));
+}
+
+}  // namespace ddsnap

@@ -1,0 +1,107 @@
+#include "ddsnap/replica/window_apply.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "ddsnap/base/limits.h"
+#include "ddsnap/delta/delta_reader.h"
+
+namespace ddsnap {
+
+namespace {
+
+DeltaHeader header_for_samples(const StartSession& start) {
+  DeltaHeader header;
+  header.chunk_shift = start.chunk_shift;
+  header.from_bytes = header.to_bytes = start.to_bytes;
+  return header;
+}
+
+}  // namespace
+
+WindowApply::WindowApply(SessionTarget& target, BlockDevice& device, const StartSession& start,
+                         const CutTransfer& cut, WorkContext& context)
+    : target_(target),
+      start_(start),
+      context_(context),
+      io_(device, {start.chunk_shift, start.to_bytes}),
+      cut_(cut),
+      sample_header_(header_for_samples(start)),
+      samples_(sample_header_) {}
+
+Status WindowApply::check_header(const DeltaHeader& header) const {
+  const bool fits = header.from_uuid == start_.from && header.to_uuid == start_.to &&
+                    header.from_bytes == start_.to_bytes && header.to_bytes == start_.to_bytes &&
+                    header.chunk_shift == start_.chunk_shift && !header.is_long() &&
+                    header.chunk_count <= start_.window_chunks;
+  if (fits) return {};
+  return fail(ErrorCode::kDamaged, "a window is not of the transfer that was begun");
+}
+
+FramePlan WindowApply::plan(const DeltaFrame& frame) const {
+  // What was hashed a moment ago need not be read again; what is in doubt must not be.
+  const bool is_in_doubt = frame.entries.front().first.value < cut_.doubt_end;
+  return {.is_compared = !start_.is_resync && !is_in_doubt, .decode = FramePlan::Decode::kYes};
+}
+
+Status WindowApply::take(PipedFrame& piped, std::vector<DecodedFrame>& frames) {
+  const DeltaFrame& frame = piped.frame;
+  if (frame.encoding == Encoding::kZstdDifference)
+    return fail(ErrorCode::kDamaged, "a window holds differences");
+  if (frame.entries.front().first.value < cut_.next)
+    return fail(ErrorCode::kDamaged, "a window goes back behind what was reached");
+  for (const FrameEntry& entry : frame.entries) window_chunks_ += entry.count;
+  if (window_chunks_ > start_.window_chunks)
+    return fail(ErrorCode::kDamaged, "a window holds more than it may");
+  for (const PresentRun& run : piped.present)
+    if (!run.is_before && !run.is_after && !run.is_unproven)
+      return fail(ErrorCode::kFailed,
+                  fmt::format("{}: chunks {} to {} are neither as in '{}' nor as in '{}': somebody "
+                              "wrote them; --resync compares all of it and sends what differs",
+                              target_.name(), run.chunks.first.value, run.chunks.end() - 1,
+                              start_.from_tag, start_.to_tag));
+  samples_.see(frame);
+  frames.push_back({std::move(piped.frame), std::move(piped.buffer), piped.is_decoded,
+                    !piped.present.empty() && piped.is_after});
+  piped.buffer = {};
+  return {};
+}
+
+Status WindowApply::apply(WindowSource& source) {
+  auto reader = DD_TRY(DeltaReader::open(source));
+  DD_TRY(check_header(reader.header()));
+  std::vector<DecodedFrame> frames;
+  window_chunks_ = 0;
+  const FrameStages stages{
+      .plan = [this](const DeltaFrame& frame) { return plan(frame); },
+      .visit = [&](PipedFrame& piped) { return take(piped, frames); },
+  };
+  DD_TRY(run_frames(reader, &io_.device(), stages, context_));
+  DD_TRY(expect_end(source));
+  if (!frames.empty()) DD_TRY(write(frames));
+  ++windows_;
+  return {};
+}
+
+Status WindowApply::write(std::span<const DecodedFrame> frames) {
+  const std::uint64_t end = frames.back().frame.entries.back().end();
+  if (!std::ranges::all_of(frames, &DecodedFrame::is_after)) {
+    cut_.doubt_end = std::max(cut_.doubt_end, end);
+    DD_TRY(target_.note(cut_));
+    has_noted_ = true;
+    DD_TRY(write_frames(io_, frames, written_));
+    DD_TRY(io_.device().flush());
+  }
+  cut_.next = end;
+  cut_.doubt_end = std::max(cut_.doubt_end, end);
+  return {};
+}
+
+void WindowApply::remember() {
+  if (!has_noted_) return;
+  (void)target_.note(cut_);
+}
+
+}  // namespace ddsnap
