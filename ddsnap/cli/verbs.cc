@@ -25,6 +25,8 @@ constexpr Verb kVerbs[] = {
     {"compare", cmd_compare, "print where two devices differ"},
     {"export", cmd_export, "write a delta as another program's stream (Ceph RBD)"},
     {"import", cmd_import, "make a delta from such a stream"},
+    {"transmit", cmd_transmit, "send a snapshot to another machine"},
+    {"listen", cmd_listen, "receive what other machines send"},
     {"rollback", cmd_rollback, "give the origin back what it held at a snapshot"},
     {"revert", cmd_revert, "the same, and keep the present state as a snapshot"},
     {"inspect", cmd_inspect, "tell what a changelist or delta file holds"},

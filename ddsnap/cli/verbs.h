@@ -42,6 +42,8 @@ Result<int> cmd_digest(Arguments arguments);
 Result<int> cmd_compare(Arguments arguments);
 Result<int> cmd_export(Arguments arguments);
 Result<int> cmd_import(Arguments arguments);
+Result<int> cmd_transmit(Arguments arguments);
+Result<int> cmd_listen(Arguments arguments);
 Result<int> cmd_rollback(Arguments arguments);
 Result<int> cmd_revert(Arguments arguments);
 Result<int> cmd_inspect(Arguments arguments);

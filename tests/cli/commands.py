@@ -43,6 +43,8 @@ COMMANDS = [
     Command("export", ("--format", "rbd-diff-v1", "--from-name", "a", "--base", "{device}", "{delta}",
                        "{out}")),
     Command("import", ("{stream}", "{out}")),
+    Command("transmit", ("{server}", "localhost:1", "{tag}")),
+    Command("listen", ("-f", "localhost:0", "vol=dev")),
     Command("rollback", ("{server}", "{tag}")),
     Command("revert", ("{server}", "{tag}")),
     Command("inspect", ("{delta}",)),

@@ -1,0 +1,39 @@
+// The options of every verb that speaks to another machine: --key, --cert, --ca, --insecure.
+//
+// Shape     Without key and certificates only this machine itself is spoken to, unless --insecure.
+// Errors    kUsage for files that are none, and where neither key nor --insecure is given; as
+//           connect_tcp() and TlsContext.
+// Threads   None inside.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ddsnap/cli/argument_parser.h"
+#include "ddsnap/replica/channel.h"
+#include "ddsnap/replica/tcp_socket.h"
+#include "ddsnap/replica/tls_link.h"
+
+namespace ddsnap {
+
+class LinkOptions {
+ public:
+  void declare(ArgumentParser& parser);
+
+  // `interruption` outlives the channel. A rate of 0 is none.
+  Result<std::unique_ptr<Channel>> connect(const TcpAddress& address,
+                                           std::uint64_t rate_limit_bytes,
+                                           const Interruption& interruption) const;
+  // What a listener at these sockets demands; none: it may listen in the clear.
+  Result<std::optional<TlsContext>> listening(const std::vector<ListeningTcp>& sockets) const;
+
+ private:
+  TlsFiles files_;
+  bool is_insecure_ = false;
+};
+
+// A limit that the other side would take for a connection that stands still: kUsage.
+Status check_session_rate(std::uint64_t rate_limit_bytes);
+
+}  // namespace ddsnap
