@@ -2,7 +2,7 @@
 //
 // Shape     Without key and certificates only this machine itself is spoken to, unless --insecure.
 // Errors    kUsage for files that are none, and where neither key nor --insecure is given; as
-//           connect_tcp() and TlsContext.
+//           connect_session().
 // Threads   None inside.
 #pragma once
 
@@ -11,7 +11,7 @@
 #include <string>
 
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/replica/channel.h"
+#include "ddsnap/replica/session_connect.h"
 #include "ddsnap/replica/tcp_socket.h"
 #include "ddsnap/replica/tls_link.h"
 
@@ -32,8 +32,5 @@ class LinkOptions {
   TlsFiles files_;
   bool is_insecure_ = false;
 };
-
-// A limit that the other side would take for a connection that stands still: kUsage.
-Status check_session_rate(std::uint64_t rate_limit_bytes);
 
 }  // namespace ddsnap

@@ -9,7 +9,6 @@
 #include "ddsnap/replica/owned_target.h"
 #include "ddsnap/replica/server_client.h"
 #include "ddsnap/replica/session_target.h"
-#include "ddsnap/replica/target_record.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
 namespace ddsnap {
@@ -144,7 +143,10 @@ class VolumeSessionTarget final : public SessionTarget {
 
 Result<std::unique_ptr<SessionTarget>> open_volume_target(const std::string& server) {
   ServerClient client = DD_TRY(ServerClient::connect(server));
-  FileApplyState record = DD_TRY(record_of_target(std::string(kDdsnapScheme) + server));
+  // Named by the volume's store, whatever its socket is called today.
+  const std::string store = DD_TRY(client.status())
+  .store_uuid.to_string();
+  FileApplyState record(DD_TRY(default_state_folder()) + "/session-" + store);
   return std::make_unique<VolumeSessionTarget>(server, std::move(client), std::move(record));
 }
 
