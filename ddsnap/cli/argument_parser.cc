@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <sstream>
 
-#include "ddsnap/cli/size_text.h"
+#include "ddsnap/base/size_text.h"
 
 namespace ddsnap {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "ddsnap/base/limits.h"
-#include "ddsnap/cli/size_text.h"
+#include "ddsnap/base/size_text.h"
 #include "server/store/bitmap_ranges.h"
 
 namespace ddsnap {

@@ -3,10 +3,10 @@
 
 #include <optional>
 
+#include "ddsnap/base/size_text.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/delta_report.h"
 #include "ddsnap/cli/help_texts.h"
-#include "ddsnap/cli/size_text.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/wall_clock.h"
 #include "ddsnap/cli/work_options.h"

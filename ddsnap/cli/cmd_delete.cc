@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "ddsnap/base/size_text.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
-#include "ddsnap/cli/size_text.h"
 #include "ddsnap/cli/snapshot_report.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/server_client.h"

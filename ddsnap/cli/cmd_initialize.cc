@@ -6,10 +6,10 @@
 #include <memory>
 
 #include "ddsnap/base/random.h"
+#include "ddsnap/base/size_text.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/locked_device.h"
-#include "ddsnap/cli/size_text.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/wall_clock.h"
 #include "ddsnap/io/file_device.h"

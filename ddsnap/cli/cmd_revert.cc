@@ -5,11 +5,11 @@
 #include <chrono>
 #include <thread>
 
+#include "ddsnap/base/size_text.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/kept_state.h"
 #include "ddsnap/cli/put_back.h"
-#include "ddsnap/cli/size_text.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/replica/device_users.h"

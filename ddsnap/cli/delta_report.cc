@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "ddsnap/cli/size_text.h"
+#include "ddsnap/base/size_text.h"
 
 namespace ddsnap {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "ddsnap/cli/size_text.h"
+#include "ddsnap/base/size_text.h"
 
 namespace ddsnap {
 

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "ddsnap/cli/size_text.h"
+#include "ddsnap/base/size_text.h"
 #include "ddsnap/cli/store_json.h"
 #include "server/store/journal_record.h"
 #include "server/store/manifest.h"

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "ddsnap/cli/size_text.h"
+#include "ddsnap/base/size_text.h"
 
 namespace ddsnap {
 

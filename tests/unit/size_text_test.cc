@@ -1,6 +1,6 @@
 // Shows which texts are sizes and which are not (the original refused "4096"), and how sizes,
 // counts and times are written.
-#include "ddsnap/cli/size_text.h"
+#include "ddsnap/base/size_text.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "ddsnap/cli/size_text.h"
+#include "ddsnap/base/size_text.h"
 
 #include <fmt/format.h>
 
