@@ -29,6 +29,8 @@ class OriginDevice final : public BlockDevice {
   }
 
  private:
+  void run_one(IoRequest& request);
+
   const std::string name_;
   const std::unique_ptr<OriginTarget> target_;
   DeviceGeometry geometry_;
