@@ -38,6 +38,8 @@ struct ApplyOptions {
   std::size_t window_bytes = kApplyWindowBytes;
   // Called once, before anything is written, but not where an interrupted apply goes on.
   std::function<Status(const DeltaHeader&)> before_first_write = {};
+  // Each frame once, in order, whatever becomes of it.
+  std::function<void(const DeltaFrame&)> on_frame = {};
   UndoFile* undo = nullptr;  // gets the old content of each window before it is written
 };
 

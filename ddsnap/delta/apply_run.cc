@@ -103,6 +103,7 @@ Status ApplyRun::note(const PipedFrame& piped) {
   const Expect expect = expected(piped.frame.frame_nr);
   for (const PresentRun& run : piped.present) tally_.see(run, expect);
   samples_.see(piped.frame);
+  if (options_.on_frame) options_.on_frame(piped.frame);
   return {};
 }
 

@@ -61,6 +61,7 @@ class LiveServer {
   Result<std::unique_ptr<SnapshotTarget>> open_snapshot(const std::string& tag) const;
 
   const Shape& shape() const { return shape_; }
+  const std::string& address() const { return address_; }
   std::string origin_path() const { return directory_.file("origin"); }
   std::string snapstore_path() const { return directory_.file("snapstore"); }
   // Read past every target: origin data stays in place.

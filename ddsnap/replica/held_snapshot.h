@@ -1,0 +1,31 @@
+// A snapshot or bookmark that one end of replication holds.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ddsnap/base/uuid.h"
+#include "ddsnap/wire/messages.h"
+
+namespace ddsnap {
+
+struct HeldSnapshot {
+  Uuid uuid;
+  std::string tag;       // of a bare device: empty
+  bool has_data = true;  // not a bookmark
+  std::int8_t priority = 0;
+  bool is_in_use = false;  // held by a use count, or a target has it open
+  std::uint64_t created_ns = 0;
+  std::uint64_t size_bytes = 0;
+};
+
+HeldSnapshot held_from(const SnapshotEntry& entry);
+// Null when it is not among them.
+const HeldSnapshot* find_held(const std::vector<HeldSnapshot>& all, const Uuid& uuid);
+// The newest of `ours` that is among `theirs` too: what a delta may start from. Null: there is
+// none.
+const HeldSnapshot* newest_common(const std::vector<HeldSnapshot>& ours,
+                                  const std::vector<HeldSnapshot>& theirs);
+
+}  // namespace ddsnap
