@@ -4,8 +4,11 @@
 
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
+#include "ddsnap/cli/job_report.h"
 #include "ddsnap/cli/snapshot_report.h"
 #include "ddsnap/cli/verbs.h"
+#include "ddsnap/cli/wall_clock.h"
+#include "ddsnap/replica/job_config.h"
 #include "ddsnap/replica/server_client.h"
 
 namespace ddsnap {
@@ -19,6 +22,7 @@ struct Options {
   bool tags_only = false;
   bool last_only = false;
   std::string state_of;
+  std::string config_folder = kDefaultConfigFolder;
   std::string server;
   std::string tag;
 };
@@ -77,13 +81,14 @@ Result<int> print_tags(const Options& options, ServerClient& client) {
   return 0;
 }
 
-void print_json(const ServerStatusMessage& status, std::span<const SnapshotEntry> snapshots,
-                std::span<const TargetEntry> targets) {
+void print_json(const Options& options, const ServerStatusMessage& status,
+                std::span<const SnapshotEntry> snapshots, std::span<const TargetEntry> targets) {
   nlohmann::ordered_json all = to_json(status);
   all["snapshots"] = nlohmann::ordered_json::array();
   for (const SnapshotEntry& snapshot : snapshots) all["snapshots"].push_back(to_json(snapshot));
   all["targets"] = nlohmann::ordered_json::array();
   for (const TargetEntry& target : targets) all["targets"].push_back(to_json(target));
+  all["replication"] = replication_json(options.config_folder, options.server);
   fmt::print("{}\n", all.dump(2));
 }
 
@@ -97,7 +102,7 @@ Result<int> print_status(const Options& options, ServerClient& client) {
     snapshots = {*found};
   }
   if (options.as_json) {
-    print_json(status, snapshots, targets);
+    print_json(options, status, snapshots, targets);
     return 0;
   }
   fmt::print("{}", status_text(status));
@@ -106,6 +111,9 @@ Result<int> print_status(const Options& options, ServerClient& client) {
   const bool any_absent = std::any_of(targets.begin(), targets.end(),
                                       [](const TargetEntry& target) { return !target.is_present; });
   if (options.is_verbose || any_absent) fmt::print("\n{}", target_table(targets));
+  const auto now_s = static_cast<std::int64_t>(wall_clock_ns() / 1'000'000'000);
+  const std::string replication = replication_text(options.config_folder, options.server, now_s);
+  if (!replication.empty()) fmt::print("\n{}", replication);
   return 0;
 }
 
@@ -118,6 +126,7 @@ Result<int> cmd_status(Arguments arguments) {
                          .summary = "Tells how a volume, its snapshots and its targets are."});
   parser.flag("-v,--verbose", options.is_verbose, "Paths, counters and all targets too");
   parser.flag("--json", options.as_json, kJsonHelp);
+  parser.text_option("--config", "DIR", options.config_folder, kConfigHelp);
   parser.flag("--size", options.size_only, "Print the size of the origin, or of TAG, in sectors");
   parser.flag("--list", options.tags_only, "Print the tags on one line, oldest first");
   parser.flag("--last", options.last_only, "Print the newest tag");

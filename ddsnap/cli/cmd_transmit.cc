@@ -4,12 +4,12 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "ddsnap/base/size_text.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/codec_option.h"
 #include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/link_options.h"
 #include "ddsnap/cli/progress_report.h"
-#include "ddsnap/cli/size_text.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/command_link.h"
 #include "ddsnap/replica/session_sender.h"

@@ -12,6 +12,8 @@ inline constexpr const char* kSnapstoreHelp = "Device or file for saved chunks a
 inline constexpr const char* kOriginHelp = "The volume to protect; its content stays as it is";
 inline constexpr const char* kMetadataHelp =
     "Device or file for the metadata alone, e.g. on faster storage";
+inline constexpr const char* kVolumeHelp = "The volume's name: its configuration is DIR/NAME.conf";
+inline constexpr const char* kConfigHelp = "Folder of the configurations (default /etc/ddsnap)";
 inline constexpr const char* kControlHelp = "Socket of the agent";
 
 }  // namespace ddsnap

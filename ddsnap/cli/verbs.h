@@ -44,6 +44,8 @@ Result<int> cmd_export(Arguments arguments);
 Result<int> cmd_import(Arguments arguments);
 Result<int> cmd_transmit(Arguments arguments);
 Result<int> cmd_listen(Arguments arguments);
+Result<int> cmd_send(Arguments arguments);
+Result<int> cmd_receive(Arguments arguments);
 Result<int> cmd_rollback(Arguments arguments);
 Result<int> cmd_revert(Arguments arguments);
 Result<int> cmd_inspect(Arguments arguments);
@@ -51,5 +53,8 @@ Result<int> cmd_verify(Arguments arguments);
 Result<int> cmd_check(Arguments arguments);
 Result<int> cmd_repair(Arguments arguments);
 Result<int> cmd_dump(Arguments arguments);
+Result<int> cmd_rotate(Arguments arguments);
+Result<int> cmd_replicate(Arguments arguments);
+Result<int> cmd_config(Arguments arguments);
 
 }  // namespace ddsnap

@@ -2,7 +2,9 @@
 // were written since.
 //
 // Shape     Written is not different: what was put back, or written with what was there, is as
-// before. Errors    As the devices say. Threads   Plain functions.
+//           before.
+// Errors    As the devices say.
+// Threads   Plain functions.
 #pragma once
 
 #include <functional>

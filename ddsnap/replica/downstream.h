@@ -2,22 +2,19 @@
 //
 // Units     Bytes in sizes; chunks as the stream has them in reports.
 // Shape     A volume takes a delta through an origin target, so that its older snapshots stay right
-// and its readers, who
-//           read snapshots, never see it half done; then a snapshot is made that has the *uuid of
-//           the upstream's*. So its base is right when it holds the snapshot of the delta's
-//           from_uuid (or a bookmark of it) and nothing differs from that now. A bare device holds
-//           one state, and remembers which (apply_state.h).
+//           and its readers, who read snapshots, never see it half done; then a snapshot is made
+//           that has the *uuid of the upstream's*. So its base is right when it holds the snapshot
+//           of the delta's from_uuid (or a bookmark of it) and nothing differs from that now. A
+//           bare device holds one state, and remembers which (apply_state.h).
 // Errors    kFailed where it is not what the stream starts from, with what an administrator may do;
-// kBusy while somebody else
-//           has the origin open, or receives; as apply_delta().
+//           kBusy while somebody else has the origin open, or receives; as apply_delta().
 // Durable   receive(): all of it, the snapshot included, when it returns success. Interrupted at
-// any point, the same stream may
-//           come again and goes on where it was; another one that starts from the same base may
-//           come instead: what the first one wrote is then put back out of the volume's own
-//           snapstore.
+//           any point, the same stream may come again and goes on where it was; another one that
+//           starts from the same base may come instead: what the first one wrote is then put back
+//           out of the volume's own snapstore.
 // Threads   One by one; receive() makes its own and ends them.
 // Lifetime  Nothing is attached to the server but while receive() runs, or what device() and
-// open_snapshot() gave is in use.
+//           open_snapshot() gave is in use.
 #pragma once
 
 #include <cstdint>

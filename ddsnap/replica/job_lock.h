@@ -1,8 +1,9 @@
 // One job a volume at a time, however often cron starts it.
 //
 // Shape     An exclusive flock() on a file in the volume's state folder, which is made when it is
-// not there. Errors    kBusy while another process has it; else as the system says. Lifetime  Held
-// until the object goes, or its process, however that ends.
+//           not there.
+// Errors    kBusy while another process has it; else as the system says.
+// Lifetime  Held until the object goes, or its process, however that ends.
 #pragma once
 
 #include <string>

@@ -86,7 +86,7 @@ Result<std::unique_ptr<BlockDevice>> Upstream::open_snapshot(const HeldSnapshot&
 
 Result<CreateDeltaReport> Upstream::write_delta(const std::string& from_tag,
                                                 const std::string& to_tag,
-                                                const SendOptions& options, ByteSink& sink,
+                                                const StreamOptions& options, ByteSink& sink,
                                                 WorkContext& context) const {
   const HeldSnapshot to = DD_TRY(find(to_tag));
   const auto newer = DD_TRY(open_snapshot(to));

@@ -1,9 +1,8 @@
 // Where a stream of replication begins: a volume with a server, read through its snapshots.
 //
 // Shape     A delta between the same two snapshots is the same delta, with the same uuid, however
-// often it is made: so what was
-//           interrupted goes on. From a bookmark, whose data is gone, the delta is raw, and its
-//           base is proven by the uuid.
+//           often it is made: so what was interrupted goes on. From a bookmark, whose data is gone,
+//           the delta is raw, and its base is proven by the uuid.
 // Errors    kNotFound for a snapshot that is not there, or whose data is not; as create_delta().
 // Threads   One by one; write_delta() makes its own and ends them.
 // Lifetime  Connections and targets live for a call each: the server may restart between two.
@@ -21,7 +20,7 @@
 
 namespace ddsnap {
 
-struct SendOptions {
+struct StreamOptions {
   CodecChoice codec;
   std::uint32_t frame_data_bytes = kFrameDataBytes;
 };
@@ -41,7 +40,7 @@ class Upstream {
 
   // `from_tag` may be empty: a full delta.
   Result<CreateDeltaReport> write_delta(const std::string& from_tag, const std::string& to_tag,
-                                        const SendOptions& options, ByteSink& sink,
+                                        const StreamOptions& options, ByteSink& sink,
                                         WorkContext& context) const;
 
  private:

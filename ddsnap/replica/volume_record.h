@@ -2,8 +2,7 @@
 // its server knows.
 //
 // Durable   The end of an apply is not: the record names it as under way until the snapshot was
-// made, and forget() says so.
-//           So a crash between the two is one more interrupted apply.
+//           made, and forget() says so. So a crash between the two is one more interrupted apply.
 // Threads   None inside.
 #pragma once
 

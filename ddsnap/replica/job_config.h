@@ -1,0 +1,72 @@
+// What an administrator says of one volume in /etc/ddsnap/NAME.conf: which server has it, which
+// snapshots to keep, where copies go, and where they come in. JOBS.md has a table of all keys.
+//
+//     [volume]                              [target office]
+//     server = /run/ddsnap/vol0.server      transport = ssh          ; or rsync
+//                                           host = backup.example.org
+//     [keep]                                remote = /run/ddsnap/vol0.server
+//     hourly = 24                           period = 1h
+//     daily = 7                             rate-limit = 10M
+//     every 15m = 8
+//                                           [inbox]
+//                                           folder = /var/spool/ddsnap/vol0
+//
+// Units     Times in seconds; sizes in bytes a second.
+// Errors    kNotFound when there is no such file; kUsage for whatever in it is not understood: a
+//           name that nobody knows is named, with those that would be.
+// Threads   Plain functions.
+// Source    INI as Boost.PropertyTree reads it: `;` begins a comment line.
+#pragma once
+
+#include <cstdint>
+#include <istream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ddsnap/base/result.h"
+#include "ddsnap/replica/retention.h"
+
+namespace ddsnap {
+
+struct TargetConfig {
+  enum class Transport : std::uint8_t { kRsync, kSsh };
+
+  std::string label;
+  Transport transport = Transport::kRsync;
+  std::string host;     // empty: this machine
+  std::string remote;   // the far side's inbox (rsync), server socket or device (ssh)
+  std::string ssh;      // the command that reaches the host; words by spaces
+  std::string program;  // ddsnap, there
+  std::uint32_t period_s = 3600;
+  std::uint64_t rate_limit_bytes = 0;  // 0: none
+  bool puts_strangers_back = false;    // ssh: as `receive --force-revert`
+};
+
+struct InboxConfig {
+  std::string folder;                // empty: there is none
+  std::string archive;               // empty: deltas that were applied are deleted
+  bool puts_strangers_back = false;  // as `receive --force-revert`
+};
+
+struct JobConfig {
+  std::string name;
+  std::string server;
+  std::string state_folder;     // default: /var/lib/ddsnap/NAME
+  std::string pre, post;        // commands around a snapshot
+  bool takes_snapshots = true;  // no: they come from upstream
+  std::vector<RetentionRule> keep;
+  std::vector<TargetConfig> targets;
+  InboxConfig inbox;
+};
+
+inline constexpr const char* kDefaultConfigFolder = "/etc/ddsnap";
+
+Result<JobConfig> load_job_config(const std::string& folder, const std::string& name);
+Result<JobConfig> parse_job_config(std::istream& text, const std::string& name);
+// "90s", "15m", "1h", "7d"; a plain number counts seconds. Above zero.
+Result<std::uint32_t> parse_duration_s(std::string_view text);
+// The names of all volumes that a folder has a file of, in order.
+Result<std::vector<std::string>> config_names(const std::string& folder);
+
+}  // namespace ddsnap
