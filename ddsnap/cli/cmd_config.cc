@@ -34,7 +34,11 @@ std::vector<std::string> doubts_of(const TargetConfig& target) {
   const bool is_by_files = target.transport == TargetConfig::Transport::kRsync;
   if (is_by_files && !is_installed("rsync")) doubts.emplace_back("rsync is not installed");
   const std::string ssh = target.ssh.substr(0, target.ssh.find(' '));
-  if (!target.host.empty() && !is_installed(ssh)) doubts.push_back(ssh + " is not installed");
+  const bool is_by_tcp = target.transport == TargetConfig::Transport::kTcp;
+  if (is_by_tcp && !target.key.empty() && ::access(target.key.c_str(), R_OK) != 0)
+    doubts.push_back(target.key + " cannot be read");
+  if (!is_by_tcp && !target.host.empty() && !is_installed(ssh))
+    doubts.push_back(ssh + " is not installed");
   if (is_by_files && target.host.empty() && !is_folder(target.remote))
     doubts.push_back(target.remote + " is no folder");
   return doubts;

@@ -118,15 +118,22 @@ Status take_keep(const Tree& section, JobConfig& config) {
   return {};
 }
 
+Setter count(std::uint32_t& value) {
+  return [&value](const std::string& told) -> Status {
+    value = DD_TRY(parse_count(told));
+    return {};
+  };
+}
+
 Setter transport(TargetConfig::Transport& value) {
   return [&value](const std::string& told) -> Status {
-    static constexpr std::string_view kNames[] = {"rsync", "ssh"};
+    static constexpr std::string_view kNames[] = {"rsync", "ssh", "tcp"};
     for (std::size_t i = 0; i < std::size(kNames); ++i) {
       if (told != kNames[i]) continue;
       value = static_cast<TargetConfig::Transport>(i);
       return {};
     }
-    return fail(ErrorCode::kUsage, fmt::format("'{}' is not one of rsync, ssh", told));
+    return fail(ErrorCode::kUsage, fmt::format("'{}' is not one of rsync, ssh, tcp", told));
   };
 }
 
@@ -148,9 +155,9 @@ Status check_remote(const TargetConfig& target, std::string_view where) {
     if (one->find('\'') != std::string::npos || one->starts_with('-'))
       return fail(ErrorCode::kUsage,
                   fmt::format("[{}]: '{}' has a quote in it, or begins with a dash", where, *one));
-  if (target.transport == TargetConfig::Transport::kSsh && target.host.empty())
+  if (target.transport != TargetConfig::Transport::kRsync && target.host.empty())
     return fail(ErrorCode::kUsage,
-                fmt::format("[{}] needs 'host': ssh goes nowhere without", where));
+                fmt::format("[{}] needs 'host': ssh and tcp go nowhere without", where));
   return {};
 }
 
@@ -167,6 +174,8 @@ Status take_target(const Tree& section, std::string_view where, JobConfig& confi
       {"program", text(target.program)},
       {"period", duration(target.period_s)},
       {"rate-limit", size(target.rate_limit_bytes)},
+      {"key", text(target.key)},
+      {"audit", count(target.audit_parts)},
       {"force-revert", yes_or_no(target.puts_strangers_back)},
   };
   DD_TRY(take_section(section, setters, where));

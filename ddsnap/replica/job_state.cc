@@ -23,6 +23,7 @@ Json to_json(const TargetProgress& target) {
   json["acknowledged"] = target.acknowledged.to_string();
   json["acknowledged_tag"] = target.acknowledged_tag;
   json["acknowledged_made_s"] = target.acknowledged_made_s;
+  json["audit_part"] = target.audit_part;
   return json;
 }
 
@@ -46,6 +47,7 @@ TargetProgress target_from(const Json& json) {
   target.acknowledged = uuid_at(json, "acknowledged");
   target.acknowledged_tag = json.at("acknowledged_tag").get<std::string>();
   target.acknowledged_made_s = json.at("acknowledged_made_s").get<std::int64_t>();
+  target.audit_part = json.at("audit_part").get<std::uint64_t>();
   return target;
 }
 

@@ -29,6 +29,7 @@ struct TargetProgress : JobProgress {
   Uuid sent;          // the last snapshot that is on its way or there: the next delta's base
   Uuid acknowledged;  // the newest that is known to be there
   std::string acknowledged_tag;
+  std::uint64_t audit_part = 0;          // of the volume, that the next session compares
   std::int64_t acknowledged_made_s = 0;  // when that snapshot was made: so old is the copy
 };
 

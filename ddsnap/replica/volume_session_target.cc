@@ -6,6 +6,7 @@
 #include "ddsnap/base/limits.h"
 #include "ddsnap/delta/chunk_io.h"
 #include "ddsnap/io/open_device.h"
+#include "ddsnap/replica/base_difference.h"
 #include "ddsnap/replica/owned_target.h"
 #include "ddsnap/replica/server_client.h"
 #include "ddsnap/replica/session_target.h"
@@ -35,8 +36,7 @@ class VolumeSessionTarget final : public SessionTarget {
     state_ = DD_TRY(record_.load());
     facts.cut = present_cut();
     if (facts.cut || snapshots_.empty()) return facts;
-    const Changelist since = DD_TRY(client_.changelist(snapshots_.front().tag, "now"));
-    facts.is_touched = !since.ranges.empty();
+    facts.is_touched = DD_TRY(is_touched());
     return facts;
   }
 
@@ -102,6 +102,22 @@ class VolumeSessionTarget final : public SessionTarget {
         cut->from.is_nil() || (!snapshots_.empty() && snapshots_.front().uuid == cut->from);
     if (is_there || !is_from_newest) return std::nullopt;
     return cut;
+  }
+
+  // Whether the origin is no longer what its newest snapshot is. Written is not different: a
+  // rollback writes, and so does who puts things back.
+  Result<bool> is_touched() {
+    const SnapshotEntry& newest = snapshots_.front();
+    const Changelist since = DD_TRY(client_.changelist(newest.tag, "now"));
+    if (since.ranges.empty()) return false;
+    if (since.from_bytes != since.to_bytes) return true;
+    const std::string name = std::string(kDdsnapScheme) + server_;
+    const auto present = DD_TRY(open_any_device(name, DeviceAccess::kReadOnly));
+    std::unique_ptr<BlockDevice> base;
+    if (newest.state == BoundaryState::kLive)
+      base = DD_TRY(open_any_device(name + "#" + newest.tag, DeviceAccess::kReadOnly));
+    return !DD_TRY(truly_different(since, *present, base.get()))
+    .ranges.empty();
   }
 
   // Whether nobody wrote where the transfer that was cut off has not been yet.

@@ -113,6 +113,11 @@ class Transmit(ServerTest):
         self.succeed("create", "server", "2")
         self.check_error(self.run_ddsnap("transmit", "server", address, "2"), 1, "was written since")
         self.assertEqual(self.copy("down.img"), bytes(VOLUME_BYTES))
+        # Put back by a rollback it is what it was: written is not different.
+        self.succeed("rollback", "down", "1")
+        self.transmit("server", address, "2")
+        self.succeed("apply-delta", "--force", "delta2", "ddsnap:down")
+        self.check_error(self.run_ddsnap("transmit", "server", address, "2"), 1, "was written since")
         self.transmit("--resync", "server", address, "2")
         self.assertEqual(self.copy("down.img"), self.snapshot1)
         self.assertEqual(self.succeed("compare", "ddsnap:server#2", "ddsnap:down#2"), b"")
@@ -174,6 +179,37 @@ class Transmit(ServerTest):
         self.assertEqual((ran.returncode, ran.stdout), (3, f"{at} {CHUNK_BYTES}\n".encode()), ran.stderr)
         self.transmit("--resync", "--audit", "0/1", "server", address, "1")
         self.assertEqual(self.copy(), self.snapshot1)
+
+    def test_a_job_sends_by_tcp_and_audits_part_after_part(self):
+        self.make_key()
+        address = self.listen("--key", "key", "127.0.0.1:0", "vol=copy.img")
+        self.transmit("--resync", "--key", "key", "server", address, "0")
+        self.write("job.conf", f"""[volume]
+server = {self.path("server")}
+state = {self.path("jobs")}
+take-snapshots = no
+[target there]
+transport = tcp
+host = {address}
+remote = vol
+key = {self.path("key")}
+audit = 2
+""".encode())
+        self.succeed("config", "check", "--config", str(self.folder), "job")
+        replicate = ("replicate", "--config", str(self.folder), "job", "there")
+        self.succeed(*replicate)
+        self.assertEqual(self.copy(), self.snapshot1)
+        with open(self.path("copy.img"), "r+b") as copy:
+            copy.seek(VOLUME_BYTES // 2 + 5 * CHUNK_BYTES)
+            copy.write(b"not what it was")
+        ran = self.run_ddsnap(*replicate)  # the second of two parts
+        self.assertEqual(ran.returncode, 3, ran.stderr)
+        at = VOLUME_BYTES // 2 + 5 * CHUNK_BYTES
+        self.assertIn(f"first {CHUNK_BYTES} bytes at {at}".encode(), ran.stderr)
+        self.transmit("--resync", "--key", "key", "server", address, "1")
+        self.succeed(*replicate)
+        state = json.loads((self.folder / "jobs" / "state.json").read_text())
+        self.assertEqual(state["targets"]["there"]["audit_part"], 0)
 
     # ---- who may ----
 

@@ -33,6 +33,13 @@ remote = /run/ddsnap/vol0.server
 period = 30m
 rate-limit = 10M
 
+[target cellar]
+transport = tcp
+host = cellar.example.org:4330
+remote = vol0
+key = /etc/ddsnap/cellar.key
+audit = 24
+
 [target usb-disk]
 remote = /media/usb
 force-revert = yes
@@ -47,14 +54,18 @@ archive = /srv/deltas
   EXPECT_EQ(config->pre, "pg_ctl backup start");
   ASSERT_EQ(config->keep.size(), 2u);
   EXPECT_EQ(config->keep[1].period_s, 900u);
-  ASSERT_EQ(config->targets.size(), 2u);
+  ASSERT_EQ(config->targets.size(), 3u);
   EXPECT_EQ(config->targets[0].label, "office");
   EXPECT_EQ(config->targets[0].transport, TargetConfig::Transport::kSsh);
   EXPECT_EQ(config->targets[0].period_s, 1800u);
   EXPECT_EQ(config->targets[0].rate_limit_bytes, 10u << 20);
-  EXPECT_EQ(config->targets[1].label, "usb-disk");
-  EXPECT_EQ(config->targets[1].transport, TargetConfig::Transport::kRsync);
-  EXPECT_TRUE(config->targets[1].puts_strangers_back);
+  EXPECT_EQ(config->targets[1].transport, TargetConfig::Transport::kTcp);
+  EXPECT_EQ(config->targets[1].key, "/etc/ddsnap/cellar.key");
+  EXPECT_EQ(config->targets[1].audit_parts, 24u);
+  EXPECT_EQ(config->targets[0].audit_parts, 168u);
+  EXPECT_EQ(config->targets[2].label, "usb-disk");
+  EXPECT_EQ(config->targets[2].transport, TargetConfig::Transport::kRsync);
+  EXPECT_TRUE(config->targets[2].puts_strangers_back);
   EXPECT_FALSE(config->takes_snapshots);
   EXPECT_EQ(config->inbox.folder, "/var/spool/ddsnap/vol0");
   EXPECT_EQ(config->inbox.archive, "/srv/deltas");
@@ -82,6 +93,8 @@ TEST(JobConfig, NamesWhatIsWrong) {
       {"[volume]\nserver = a\n[target x/y]\nremote = r\n", "a label has letters"},
       {"[volume]\nserver = a\n[target x]\nremote = it's\n", "has a quote in it"},
       {"[volume]\nserver = a\n[target x]\nremote = r\ntransport = ssh\n", "needs 'host'"},
+      {"[volume]\nserver = a\n[target x]\nremote = r\ntransport = tcp\n", "needs 'host'"},
+      {"[volume]\nserver = a\n[target x]\nremote = r\naudit = all\n", "[target x] audit: 'all'"},
       {"[volume]\nserver = a\n[target x]\nremote = r\nforce-revert = 1\n", "not yes or no"},
       {"[volume]\nserver = a\n[inbox]\narchive = r\n", "[inbox] needs 'folder'"},
   };

@@ -29,6 +29,7 @@ JobState some_state() {
   target.acknowledged = uuid_of(2);
   target.acknowledged_tag = "auto-20261120T093000Z";
   target.acknowledged_made_s = 80;
+  target.audit_part = 5;
   state.inbox.last_try_s = 5;
   state.received = uuid_of(3);
   return state;
@@ -40,6 +41,7 @@ TEST(JobState, IsReadAsItWasWritten) {
   ASSERT_TRUE(state) << state.error().text;
   EXPECT_EQ(encode_job_state(*state), text);
   EXPECT_EQ(state->targets.at("office").sent, uuid_of(1));
+  EXPECT_EQ(state->targets.at("office").audit_part, 5u);
   EXPECT_EQ(state->bases(), (std::vector{uuid_of(1), uuid_of(2)}));
   EXPECT_EQ(state->user_of(uuid_of(2)), "office");
   EXPECT_EQ(state->user_of(uuid_of(3)), "");
