@@ -115,9 +115,11 @@ class MemorySessionTarget final : public SessionTarget {
     return Begun{memory_.trace, goes_on ? *cut : fresh_transfer(start)};
   }
   Status note(const CutTransfer& cut) override {
+    expect_flushed();
     return memory_.state.store(state_during(memory_.state.state_, cut));
   }
   Status finish(const StartSession& start, const TargetSamples& samples) override {
+    expect_flushed();
     return memory_.state.store(state_behind(memory_.state.state_, start, samples));
   }
   Result<std::unique_ptr<BlockDevice>> open(const AuditSession&) override {
@@ -125,6 +127,16 @@ class MemorySessionTarget final : public SessionTarget {
   }
 
  private:
+  // What a record says is done is durable: a power cut behind it loses nothing (D3).
+  void expect_flushed() const {
+    bool is_flushed = true;
+    for (const TraceEntry& one : memory_.trace.entries()) {
+      if (one.op == DeviceOp::kFlush) is_flushed = true;
+      if (one.op == DeviceOp::kWrite || one.op == DeviceOp::kWriteZeroes) is_flushed = false;
+    }
+    EXPECT_TRUE(is_flushed) << "recorded before it was flushed";
+  }
+
   MemoryTarget& memory_;
 };
 

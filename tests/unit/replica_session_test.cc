@@ -1,7 +1,7 @@
 // Shows that a session makes a copy equal to a snapshot, whatever happens to it on the way: cut at
 // any byte it goes on where it was and sends what is left, by count; a resync sends what differs
 // and reads each disk once; an audit finds what differs; what is no session is refused and writes
-// nothing.
+// nothing. Every record is seen to be made behind a flush (session_world.h).
 #include <gtest/gtest.h>
 
 #include <array>
