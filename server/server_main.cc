@@ -8,7 +8,7 @@
 #include "ddsnap/base/write_out_path.h"
 #include "ddsnap/wire/device_identity.h"
 #include "server/closed_note.h"
-#include "server/device_stack.h"
+#include "ddsnap/io/device_stack.h"
 #include "server/served_devices.h"
 #include "server/server_loop.h"
 #include "server/stand_in_store.h"

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "server/attachment_table.h"
 
 namespace ddsnap {
@@ -12,14 +15,23 @@ SnapshotCreation::SnapshotCreation(VolumeParts parts, RandomSource& random)
 
 void SnapshotCreation::request(SessionId client, std::uint64_t request_id,
                                CreateSnapshotMessage message) {
+  queue({client, request_id, std::move(message), std::nullopt});
+}
+
+void SnapshotCreation::prepare(SessionId client, std::uint64_t request_id,
+                               PrepareSnapshotMessage message) {
+  queue({client, request_id, std::move(message.snapshot), message.hold_ms});
+}
+
+void SnapshotCreation::queue(Request request) {
   if (queue_.size() >= kMaxQueuedCreates) {
     parts_.out.send_error(
-        client, request_id,
+        request.client, request.request_id,
         fail(ErrorCode::kBusy, fmt::format("{} snapshots are being created", queue_.size()))
             .error());
     return;
   }
-  queue_.push_back({client, request_id, std::move(message)});
+  queue_.push_back(std::move(request));
 }
 
 void SnapshotCreation::start_next(Now now) {
@@ -86,8 +98,9 @@ Status SnapshotCreation::check_targets() {
 }
 
 void SnapshotCreation::begin_barrier(Now now) {
+  const std::uint64_t patience_ms = queue_.front().hold_ms.value_or(kBarrierDeadline_ms);
   barrier_.emplace(++last_number_, parts_.attachments.origin_sessions(),
-                   now.steady_ns + kBarrierDeadline_ms * kNsPerMs);
+                   now.steady_ns + patience_ms * kNsPerMs);
   for (const SessionId session : barrier_->members())
     parts_.out.send(session, 0, BarrierMessage{barrier_->number()});
   finish_if_complete(now);
@@ -118,24 +131,75 @@ void SnapshotCreation::on_lost(SessionId session, const std::string& label) {
 
 void SnapshotCreation::on_time(Now now) {
   if (!barrier_ || now.steady_ns < barrier_->deadline_ns()) return;
+  if (is_held_) return abort_barrier("its client did not commit it in time");
   const auto* late = parts_.attachments.binding_of(*barrier_->awaited().begin());
-  abort_barrier(fmt::format("target {} did not stop its writes within {} seconds",
-                            late == nullptr ? "?" : late->label, kBarrierDeadline_ms / 1000));
+  abort_barrier(fmt::format("target {} did not stop its writes in time",
+                            late == nullptr ? "?" : late->label));
+}
+
+// A client that has gone commits nothing: its connection would have carried the order. Without the
+// barrier (front only) its other requests go too.
+void SnapshotCreation::on_client_gone(SessionId session) {
+  const auto is_its_hold = [&](const Request& request) {
+    return request.client == session && request.hold_ms.has_value();
+  };
+  if (barrier_ && is_its_hold(queue_.front())) abort_barrier("its client has gone");
+  const auto kept = barrier_ ? queue_.begin() + 1 : queue_.begin();
+  queue_.erase(std::remove_if(kept, queue_.end(), is_its_hold), queue_.end());
+}
+
+Status SnapshotCreation::commit_held(SessionId client, const Uuid& uuid, Now now) {
+  if (is_held_ && queue_.front().client == client && queue_.front().message.uuid == uuid) {
+    const Status outcome = commit(now);
+    release();
+    return close_front(outcome);
+  }
+  if (parts_.store.find(uuid)) return {};
+  return fail(ErrorCode::kBusy, "the snapshot is not held any more: its time was over");
+}
+
+Status SnapshotCreation::abort_held(SessionId client, const Uuid& uuid) {
+  if (parts_.store.find(uuid))
+    return fail(ErrorCode::kExists, "the snapshot was committed already");
+  const auto found = std::ranges::find_if(queue_, [&](const Request& request) {
+    return request.client == client && request.hold_ms && request.message.uuid == uuid;
+  });
+  if (found == queue_.end()) return {};
+  if (barrier_ && found == queue_.begin())
+    abort_barrier("its client gave it up");
+  else
+    queue_.erase(found);
+  return {};
 }
 
 void SnapshotCreation::finish_if_complete(Now now) {
-  if (!barrier_->is_complete()) return;
-  const Status outcome = commit(now);
+  if (!barrier_->is_complete() || is_held_) return;
+  if (queue_.front().hold_ms) return hold();
+  Status outcome = flush_origin();
+  if (outcome) outcome = commit(now);
   release();
   answer(outcome);
 }
 
+void SnapshotCreation::hold() {
+  if (const Status flushed = flush_origin(); !flushed) {
+    release();
+    return answer(flushed);
+  }
+  is_held_ = true;
+  parts_.out.send_ok(queue_.front().client, queue_.front().request_id);
+}
+
 // Everything acknowledged before is on the origin for good, then the instant is recorded
-// (timeline 3).
-Status SnapshotCreation::commit(Now now) {
-  const CreateSnapshotMessage& message = queue_.front().message;
+// (timeline 3). Nothing is written in between, however long it is held.
+Status SnapshotCreation::flush_origin() {
   const Status flushed = parts_.origin.flush();
   if (!flushed) return with_context("cannot flush the origin", flushed.error());
+  return {};
+}
+
+Status SnapshotCreation::commit(Now now) {
+  const CreateSnapshotMessage& message = queue_.front().message;
   const NewBoundary boundary{.uuid = message.uuid,
                              .tag = message.tag,
                              .priority = message.priority,
@@ -158,17 +222,27 @@ void SnapshotCreation::abort_barrier(const std::string& why) {
 }
 
 void SnapshotCreation::answer(const Status& outcome) {
-  const Request request = std::move(queue_.front());
+  const SessionId client = queue_.front().client;
+  const std::uint64_t request_id = queue_.front().request_id;
+  const bool was_told = std::exchange(is_held_, false);
+  const Status closed = close_front(outcome);
+  if (was_told) return;  // that it is held; the commit will hear that it is not
+  if (closed)
+    parts_.out.send_ok(client, request_id);
+  else
+    parts_.out.send_error(client, request_id, closed.error());
+}
+
+Status SnapshotCreation::close_front(const Status& outcome) {
+  const CreateSnapshotMessage message = std::move(queue_.front().message);
   queue_.pop_front();
-  const char* kind = request.message.is_bookmark ? "bookmark" : "snapshot";
-  if (outcome) {
-    parts_.log.info("{} {} is there", kind, request.message.tag);
-    parts_.out.send_ok(request.client, request.request_id);
-  } else {
-    parts_.log.warning("{} {} was not made: {}", kind, request.message.tag,
-                       outcome.error().message());
-    parts_.out.send_error(request.client, request.request_id, outcome.error());
-  }
+  is_held_ = false;
+  const char* kind = message.is_bookmark ? "bookmark" : "snapshot";
+  if (outcome)
+    parts_.log.info("{} {} is there", kind, message.tag);
+  else
+    parts_.log.warning("{} {} was not made: {}", kind, message.tag, outcome.error().message());
+  return outcome;
 }
 
 }  // namespace ddsnap

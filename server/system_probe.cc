@@ -4,8 +4,8 @@
 
 #include <filesystem>
 
+#include "ddsnap/io/device_stack.h"
 #include "ddsnap/io/ownership_lock.h"
-#include "server/device_stack.h"
 
 namespace ddsnap {
 

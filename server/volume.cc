@@ -30,6 +30,12 @@ const std::span<const Volume::Handler> Volume::kHandlers = [] {
       {MsgType::kInvalidateAck, &Volume::on_invalidate_ack, Role::kSnapshot, {8, 24}},
       {MsgType::kDetach, &Volume::on_detach, Role::kTarget, {0, 0}},
       {MsgType::kCreateSnapshot, &Volume::on_create, Role::kAnybody, {18, kMaxTagBody}},
+      {MsgType::kPrepareSnapshot,
+       &Volume::on_prepare_snapshot,
+       Role::kAnybody,
+       {22, 4 + kMaxTagBody}},
+      {MsgType::kCommitSnapshot, &Volume::on_commit_snapshot, Role::kAnybody, {16, 16}},
+      {MsgType::kAbortSnapshot, &Volume::on_abort_snapshot, Role::kAnybody, {16, 16}},
       {MsgType::kDeleteSnapshot, &Volume::on_delete, Role::kAnybody, {2, kMaxTagBody}},
       {MsgType::kListSnapshots, &Volume::on_list, Role::kAnybody, {8, 8}},
       {MsgType::kGetStatus, &Volume::on_status, Role::kAnybody, {0, 0}},
@@ -131,6 +137,7 @@ void Volume::on_disconnect(SessionId session) {
   checks_.forget(session);
   questions_.on_disconnect(session);
   creation_.on_lost(session, label);
+  creation_.on_client_gone(session);
   if (!label.empty()) log_.info("target {} has lost its connection", label);
 }
 
@@ -363,6 +370,26 @@ void Volume::finish_dropping() {
 Status Volume::on_create(const Request& request) {
   creation_.request(request.session, request.request_id,
                     DD_TRY(decode<CreateSnapshotMessage>(request.body)));
+  return {};
+}
+
+Status Volume::on_prepare_snapshot(const Request& request) {
+  creation_.prepare(request.session, request.request_id,
+                    DD_TRY(decode<PrepareSnapshotMessage>(request.body)));
+  return {};
+}
+
+Status Volume::on_commit_snapshot(const Request& request) {
+  const auto message = DD_TRY(decode<CommitSnapshotMessage>(request.body));
+  DD_TRY(creation_.commit_held(request.session, message.uuid, request.now));
+  out_.send_ok(request.session, request.request_id);
+  return {};
+}
+
+Status Volume::on_abort_snapshot(const Request& request) {
+  const auto message = DD_TRY(decode<AbortSnapshotMessage>(request.body));
+  DD_TRY(creation_.abort_held(request.session, message.uuid));
+  out_.send_ok(request.session, request.request_id);
   return {};
 }
 

@@ -100,6 +100,9 @@ class Volume {
   Status on_invalidate_ack(const Request& request);
   Status on_detach(const Request& request);
   Status on_create(const Request& request);
+  Status on_prepare_snapshot(const Request& request);
+  Status on_commit_snapshot(const Request& request);
+  Status on_abort_snapshot(const Request& request);
   Status on_delete(const Request& request);
   Status on_list(const Request& request);
   Status on_status(const Request& request);

@@ -136,6 +136,10 @@ inline constexpr std::size_t kMinKeyCharacters = 32;
 inline constexpr std::uint64_t kConnectTimeout_ms = 10'000;
 // For an answer: longer than a barrier may take.
 inline constexpr std::uint64_t kAnswerTimeout_ms = kBarrierDeadline_ms + 30'000;
+// Barriers of a group held, file systems frozen (--timeout).
+inline constexpr std::uint64_t kTogetherTimeout_ms = 10'000;
+inline constexpr std::size_t kMaxGroup = 64;
+inline constexpr std::size_t kMaxFrozenMounts = 64;
 // How often a create whose answer was lost is asked again, with the same uuid (S6).
 inline constexpr int kMaxCreateRetries = 5;
 

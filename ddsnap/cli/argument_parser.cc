@@ -105,6 +105,13 @@ void ArgumentParser::text_option(const std::string& names, const std::string& va
   impl_->app.add_option(names, value, wrapped(help))->option_text(value_name);
 }
 
+void ArgumentParser::text_list_option(const std::string& names, const std::string& value_name,
+                                      std::vector<std::string>& values, const std::string& help) {
+  impl_->app.add_option(names, values, wrapped(help))
+      ->option_text(value_name)
+      ->allow_extra_args(false);
+}
+
 void ArgumentParser::size_option(const std::string& names, std::uint64_t& bytes,
                                  const std::string& help) {
   impl_->app.add_option(names, converted_by(parse_size, bytes), wrapped(help))->option_text("SIZE");

@@ -42,6 +42,9 @@ class ArgumentParser {
   void flag(const std::string& names, bool& value, const std::string& help);
   void text_option(const std::string& names, const std::string& value_name, std::string& value,
                    const std::string& help);
+  // May be given several times, each with one value.
+  void text_list_option(const std::string& names, const std::string& value_name,
+                        std::vector<std::string>& values, const std::string& help);
   void size_option(const std::string& names, std::uint64_t& bytes, const std::string& help);
   void chunk_option(const std::string& names, unsigned& chunk_shift, const std::string& help);
   void number_option(const std::string& names, int lowest, int highest, int& value,

@@ -56,8 +56,8 @@ Result<ServerClient> ServerClient::connect(const std::string& address) {
 }
 
 template <class Answer, class Request>
-Result<Answer> ServerClient::ask(const Request& request) {
-  Result<Answer> answer = connection_.call<Answer>(request, kAnswerTimeout_ms);
+Result<Answer> ServerClient::ask(const Request& request, std::uint64_t timeout_ms) {
+  Result<Answer> answer = connection_.call<Answer>(request, timeout_ms);
   if (!answer) return with_context(address_, std::move(answer).error());
   return answer;
 }
@@ -79,6 +79,27 @@ Status ServerClient::create(const CreateSnapshotMessage& request) {
   }
 }
 
+// A server that takes longer than the barrier may be held holds nothing any more.
+Status ServerClient::prepare(const PrepareSnapshotMessage& request) {
+  DD_TRY(ask<OkMessage>(request, request.hold_ms));
+  return {};
+}
+
+Status ServerClient::commit(const CommitSnapshotMessage& request, std::uint64_t timeout_ms) {
+  Result<OkMessage> answer = ask<OkMessage>(request, timeout_ms);
+  if (!answer && answer.error().code == ErrorCode::kDisconnected) {
+    DD_TRY(reconnect());
+    answer = ask<OkMessage>(request, timeout_ms);
+  }
+  if (!answer) return std::unexpected(std::move(answer).error());
+  return {};
+}
+
+Status ServerClient::abort(const AbortSnapshotMessage& request, std::uint64_t timeout_ms) {
+  DD_TRY(ask<OkMessage>(request, timeout_ms));
+  return {};
+}
+
 Status ServerClient::remove(const DeleteSnapshotMessage& request) {
   DD_TRY(ask<OkMessage>(request));
   return {};
@@ -96,6 +117,10 @@ Result<UseCountMessage> ServerClient::add_use_count(const AddUseCountMessage& re
 Status ServerClient::force_detach(const ForceDetachMessage& request) {
   DD_TRY(ask<OkMessage>(request));
   return {};
+}
+
+Result<ResizedMessage> ServerClient::resize(const ResizeMessage& request) {
+  return ask<ResizedMessage>(request);
 }
 
 Result<CheckPartMessage> ServerClient::check(const CheckStoreMessage& request) {

@@ -32,6 +32,53 @@ static void read_body(BodyReader& reader, CreateSnapshotMessage& message) {
   reader.require(!message.uuid.is_nil(), "a snapshot without uuid");
 }
 
+static void write_body(BodyWriter& writer, const PrepareSnapshotMessage& message) {
+  writer.u32(message.hold_ms);
+  write_body(writer, message.snapshot);
+}
+static void read_body(BodyReader& reader, PrepareSnapshotMessage& message) {
+  message.hold_ms = reader.u32();
+  read_body(reader, message.snapshot);
+  reader.require(message.hold_ms > 0 && message.hold_ms <= kBarrierDeadline_ms,
+                 "a barrier held too long");
+}
+
+static void write_body(BodyWriter& writer, const CommitSnapshotMessage& message) {
+  writer.uuid(message.uuid);
+}
+static void read_body(BodyReader& reader, CommitSnapshotMessage& message) {
+  message.uuid = reader.uuid();
+}
+
+static void write_body(BodyWriter& writer, const AbortSnapshotMessage& message) {
+  writer.uuid(message.uuid);
+}
+static void read_body(BodyReader& reader, AbortSnapshotMessage& message) {
+  message.uuid = reader.uuid();
+}
+
+static void write_body(BodyWriter& writer, const ResizeMessage& message) {
+  writer.u64(message.origin_bytes);
+  writer.u64(message.snapstore_bytes);
+  writer.u8(message.is_dry_run ? 1 : 0);
+}
+static void read_body(BodyReader& reader, ResizeMessage& message) {
+  message.origin_bytes = reader.u64();
+  message.snapstore_bytes = reader.u64();
+  message.is_dry_run = reader.flag();
+}
+
+static void write_body(BodyWriter& writer, const ResizedMessage& message) {
+  writer.u64(message.origin_bytes);
+  writer.u64(message.slots_total);
+  writer.u64(message.metadata_bytes_total);
+}
+static void read_body(BodyReader& reader, ResizedMessage& message) {
+  message.origin_bytes = reader.u64();
+  message.slots_total = reader.u64();
+  message.metadata_bytes_total = reader.u64();
+}
+
 static void write_body(BodyWriter& writer, const DeleteSnapshotMessage& message) {
   writer.u8(message.keep_bookmark ? 1 : 0);
   writer.text(message.tag, kMaxTagBytes);
@@ -175,6 +222,11 @@ static void read_body(BodyReader& reader, ForceDetachMessage& message) {
 }
 
 DD_MESSAGE(CreateSnapshotMessage);
+DD_MESSAGE(PrepareSnapshotMessage);
+DD_MESSAGE(CommitSnapshotMessage);
+DD_MESSAGE(AbortSnapshotMessage);
+DD_MESSAGE(ResizeMessage);
+DD_MESSAGE(ResizedMessage);
 DD_MESSAGE(DeleteSnapshotMessage);
 DD_MESSAGE(ListSnapshotsMessage);
 DD_MESSAGE(SnapshotListMessage);

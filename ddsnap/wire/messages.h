@@ -65,6 +65,11 @@ enum class MsgType : std::uint16_t {
   kForceDetach = 77,
   kCheckStore = 78,
   kCheckPart = 79,
+  kPrepareSnapshot = 80,
+  kCommitSnapshot = 81,
+  kAbortSnapshot = 82,
+  kResize = 83,
+  kResized = 84,
 };
 
 struct FrameHeader {
@@ -217,6 +222,20 @@ struct CreateSnapshotMessage {
   std::int8_t priority = 0;
   bool is_bookmark = false;
 };
+// A snapshot in two steps, so that several volumes have one instant (PROTOCOL.md, section 4.4).
+struct PrepareSnapshotMessage {
+  static constexpr MsgType kType = MsgType::kPrepareSnapshot;
+  std::uint32_t hold_ms = 0;  // from the beginning of the barrier, at most kBarrierDeadline_ms
+  CreateSnapshotMessage snapshot;
+};
+struct CommitSnapshotMessage {
+  static constexpr MsgType kType = MsgType::kCommitSnapshot;
+  Uuid uuid;
+};
+struct AbortSnapshotMessage {
+  static constexpr MsgType kType = MsgType::kAbortSnapshot;
+  Uuid uuid;
+};
 struct DeleteSnapshotMessage {
   static constexpr MsgType kType = MsgType::kDeleteSnapshot;
   std::string tag;
@@ -337,6 +356,21 @@ struct TargetListMessage {
 struct ForceDetachMessage {
   static constexpr MsgType kType = MsgType::kForceDetach;
   std::string label;
+};
+
+// The devices have grown: the server is to use what they have now.
+inline constexpr std::uint64_t kAsItsDevice = ~std::uint64_t{0};
+struct ResizeMessage {
+  static constexpr MsgType kType = MsgType::kResize;
+  std::uint64_t origin_bytes = 0;     // 0: as it is; kAsItsDevice
+  std::uint64_t snapstore_bytes = 0;  // the same
+  bool is_dry_run = false;
+};
+struct ResizedMessage {
+  static constexpr MsgType kType = MsgType::kResized;
+  std::uint64_t origin_bytes = 0;
+  std::uint64_t slots_total = 0;
+  std::uint64_t metadata_bytes_total = 0;
 };
 
 // Where a check stands; only the server knows what the numbers mean.

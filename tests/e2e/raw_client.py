@@ -12,7 +12,10 @@ MAGIC, VERSION = 0x4e534444, 1
 HEADER_BYTES = 24
 MAX_BODY_BYTES = 65512
 ERROR, FIND_SERVER, HELLO, HELLO_OK, LOCATE, LOCATED = 2, 17, 32, 33, 36, 38
+BARRIER, BARRIER_ACK, RELEASE, DETACH = 39, 40, 41, 46
 LIST_SNAPSHOTS, GET_STATUS = 66, 68
+PREPARE_SNAPSHOT, COMMIT_SNAPSHOT = 80, 81
+OK = 1
 
 
 def frame(kind, body=b"", request_id=1):
@@ -27,6 +30,17 @@ def snapshot_hello(tag, label):
     """Of a target that has nothing open yet."""
     return frame(HELLO, struct.pack("<II48x16s16sQII16x64s64s", 2, 0, os.urandom(16), os.urandom(16),
                                     os.getpid(), 0, 0, tag.encode(), label.encode()))
+
+
+def origin_hello(label):
+    """Of an origin target that has nothing open yet."""
+    return frame(HELLO, struct.pack("<II48x16s16sQII16x64s64s", 1, 0, os.urandom(16), os.urandom(16),
+                                    os.getpid(), 0, 0, b"", label.encode()))
+
+
+def prepare_snapshot(uuid, tag, hold_ms):
+    body = struct.pack("<I16sbBH", hold_ms, uuid, 0, 0, len(tag)) + tag.encode()
+    return frame(PREPARE_SNAPSHOT, body)
 
 
 class RawClient:

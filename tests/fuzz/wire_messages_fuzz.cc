@@ -37,8 +37,9 @@ void decode_body(MsgType type, std::span<const std::byte> body) {
              InvalidateAckMessage, DetachMessage, CreateSnapshotMessage, DeleteSnapshotMessage,
              ListSnapshotsMessage, SnapshotListMessage, GetStatusMessage, ServerStatusMessage,
              SetPriorityMessage, AddUseCountMessage, UseCountMessage, GetChangelistMessage,
-             ChangelistPartMessage, ListTargetsMessage, TargetListMessage, ForceDetachMessage>(
-      type, body);
+             ChangelistPartMessage, ListTargetsMessage, TargetListMessage, ForceDetachMessage,
+             PrepareSnapshotMessage, CommitSnapshotMessage, AbortSnapshotMessage, ResizeMessage,
+             ResizedMessage>(type, body);
 }
 
 }  // namespace

@@ -45,6 +45,18 @@ TEST(ArgumentParser, OptionsAndObjectsInAnyOrder) {
   EXPECT_EQ(parsed->difference, "+2");
 }
 
+TEST(ArgumentParser, AListTakesOneValueEachTime) {
+  std::vector<std::string> mounts;
+  std::vector<std::string> objects;
+  ArgumentParser parser({.name = "try", .usage = "OBJECTS", .summary = "Tries."});
+  parser.text_list_option("--freeze", "MOUNT", mounts, "mounts");
+  parser.objects("OBJECTS", objects, "objects");
+  const std::vector<std::string> words = {"--freeze", "/a", "0", "--freeze", "/b", "1"};
+  ASSERT_TRUE(parser.parse(words));
+  EXPECT_EQ(mounts, (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_EQ(objects, (std::vector<std::string>{"0", "1"}));
+}
+
 TEST(ArgumentParser, WhatWasNotGivenKeepsItsValue) {
   const Result<Parsed> parsed = parse({"nightly-7"});
   ASSERT_TRUE(parsed);

@@ -1,5 +1,6 @@
 // Snapshots as one instant (T2) and retries (S6): the barrier with targets that are late, gone,
-// lost or coming, over a real store on memory devices. Timelines 3, 6, 19, 22.
+// lost or coming, over a real store on memory devices; and barriers that a client holds. Timelines
+// 3, 6, 19, 22, 23.
 #include "tests/support/volume_harness.h"
 
 namespace ddsnap::test {
@@ -237,6 +238,128 @@ TEST_F(VolumeBarrier, DeletingTheNewestSnapshotDoesNotLowerTheEpochOfGrants) {  
   world_.send(client, DeleteSnapshotMessage{.tag = "5"});
   world_.take<OkMessage>(client);
   EXPECT_EQ(world_.ask(a.session, {{{1}, 1}}).back().epoch, newest);
+}
+
+// ---- a barrier that is held, so that several volumes have one instant ----
+
+class VolumeHold : public VolumeBarrier {
+ protected:
+  // Prepared by `client` and acknowledged by the target.
+  CreateSnapshotMessage hold(SessionId client, SessionId target, const std::string& tag) {
+    const CreateSnapshotMessage request = world_.create_message(tag);
+    world_.send(client, PrepareSnapshotMessage{kHold_ms, request});
+    world_.run();
+    world_.send(target, BarrierAckMessage{world_.take<BarrierMessage>(target).number});
+    world_.take<OkMessage>(client);
+    return request;
+  }
+  // What is asked for is not granted: the target is held.
+  void expect_held(SessionId target) {
+    world_.send(target, PrepareWriteMessage{{{{3}, 1}}});
+    world_.run();
+    EXPECT_FALSE(world_.has_message(target));
+  }
+  void expect_released(const VolumeHarness::Target& target) {
+    EXPECT_EQ(world_.take<ReleaseMessage>(target.session).epoch, target.ok.epoch);
+    EXPECT_EQ(world_.take_grants(target.session).back().result_errno, 0);
+  }
+
+  static constexpr std::uint32_t kHold_ms = 5000;
+  VolumeHarness::Target target_ = world_.attach("a");
+  SessionId client_ = world_.connect();
+};
+
+TEST_F(VolumeHold, IsCommittedByItsClientAndASecondCommitSaysSo) {
+  const int flushes = world_.origin.flush_count;
+  const auto request = hold(client_, target_.session, "0");
+  EXPECT_EQ(world_.origin.flush_count, flushes + 1);
+  EXPECT_FALSE(world_.store->find("0"));
+  expect_held(target_.session);
+  const SessionId other = world_.connect();
+  world_.send(other, CommitSnapshotMessage{request.uuid});
+  EXPECT_EQ(world_.take_error(other).code, ErrorCode::kBusy);
+
+  world_.send(client_, CommitSnapshotMessage{request.uuid});
+  world_.run();
+  world_.take<OkMessage>(client_);
+  ASSERT_TRUE(world_.store->find("0"));
+  EXPECT_EQ(world_.take<ReleaseMessage>(target_.session).epoch, world_.store->find("0")->epoch);
+  world_.send(other, CommitSnapshotMessage{request.uuid});  // S6
+  world_.take<OkMessage>(other);
+  world_.send(other, AbortSnapshotMessage{request.uuid});
+  EXPECT_EQ(world_.take_error(other).code, ErrorCode::kExists);
+}
+
+TEST_F(VolumeHold, EndsWithItsClientsConnection) {
+  const auto request = hold(client_, target_.session, "0");
+  expect_held(target_.session);
+  world_.disconnect(client_);
+  world_.run();
+  expect_released(target_);
+  const SessionId other = world_.connect();
+  world_.send(other, CommitSnapshotMessage{request.uuid});
+  EXPECT_EQ(world_.take_error(other).code, ErrorCode::kBusy);
+  EXPECT_FALSE(world_.store->find("0"));
+}
+
+TEST_F(VolumeHold, EndsWithItsTime) {
+  const auto request = hold(client_, target_.session, "0");
+  expect_held(target_.session);
+  world_.wait_ms(kHold_ms - 1);
+  EXPECT_FALSE(world_.has_message(target_.session));
+  world_.wait_ms(1);
+  expect_released(target_);
+  EXPECT_FALSE(world_.has_message(client_));
+  world_.send(client_, CommitSnapshotMessage{request.uuid});
+  EXPECT_EQ(world_.take_error(client_).code, ErrorCode::kBusy);
+}
+
+TEST_F(VolumeHold, EndsWithATargetThatIsLost) {
+  const auto request = hold(client_, target_.session, "0");
+  world_.disconnect(target_.session);
+  world_.run();
+  world_.send(client_, CommitSnapshotMessage{request.uuid});
+  EXPECT_EQ(world_.take_error(client_).code, ErrorCode::kBusy);
+}
+
+TEST_F(VolumeHold, IsGivenUpByItsClientAndTheNextOneFollows) {
+  const auto request = hold(client_, target_.session, "0");
+  expect_held(target_.session);
+  const SessionId next = world_.connect();
+  world_.send(next, world_.create_message("1"));
+  world_.run();
+  EXPECT_FALSE(world_.has_message(next));
+  world_.send(client_, AbortSnapshotMessage{request.uuid});
+  world_.take<OkMessage>(client_);
+  world_.take<ReleaseMessage>(target_.session);
+  world_.run();
+  while (world_.inbox[target_.session].front().header.type != MsgType::kBarrier)
+    world_.inbox[target_.session].pop_front();  // the grant of what was parked
+  const auto number = world_.take<BarrierMessage>(target_.session).number;
+  world_.send(target_.session, BarrierAckMessage{number});
+  world_.take<OkMessage>(next);
+  EXPECT_FALSE(world_.store->find("0"));
+  EXPECT_TRUE(world_.store->find("1"));
+}
+
+TEST_F(VolumeHold, AQueuedOneGoesWithItsClientAndALateTargetWithTheTime) {
+  const auto request = hold(client_, target_.session, "0");
+  const SessionId queued = world_.connect();
+  world_.send(queued, PrepareSnapshotMessage{kHold_ms, world_.create_message("1")});
+  world_.run();
+  world_.disconnect(queued);
+  world_.send(client_, CommitSnapshotMessage{request.uuid});
+  world_.run();
+  world_.take<OkMessage>(client_);
+  world_.take<ReleaseMessage>(target_.session);
+  EXPECT_FALSE(world_.has_message(target_.session));
+
+  world_.send(client_, PrepareSnapshotMessage{kHold_ms, world_.create_message("2")});
+  world_.run();
+  world_.take<BarrierMessage>(target_.session);
+  world_.wait_ms(kHold_ms);
+  EXPECT_EQ(world_.take_error(client_).code, ErrorCode::kBusy);
+  world_.take<ReleaseMessage>(target_.session);
 }
 
 }  // namespace

@@ -176,6 +176,12 @@ std::vector<Sample> cli_samples() {
                                                          .end_chunk = 7},
                                                         {.kind = CheckPartMessage::Kind::kFinding,
                                                          .text = "a slot is damaged"}}}),
+      sample("PREPARE_SNAPSHOT",
+             PrepareSnapshotMessage{5000, CreateSnapshotMessage{uuid_of(5), "0", -128, true}}),
+      sample("COMMIT_SNAPSHOT", CommitSnapshotMessage{uuid_of(5)}),
+      sample("ABORT_SNAPSHOT", AbortSnapshotMessage{uuid_of(5)}),
+      sample("RESIZE", ResizeMessage{kAsItsDevice, 1ull << 40, true}),
+      sample("RESIZED", ResizedMessage{1ull << 30, 1000, 1u << 20}),
   };
 }
 

@@ -1,7 +1,7 @@
 // Which files lie on the origin (T9): judged here by pretending that the origin is the device below
 // the test's own directory. Swap is looked
 // for in texts as /proc has them, and over a real loop device where there is one (root).
-#include "server/device_stack.h"
+#include "ddsnap/io/device_stack.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "server/device_stack.h"
+#include "ddsnap/io/device_stack.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
