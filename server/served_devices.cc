@@ -82,6 +82,12 @@ Status ServedDevices::open_all(const DevicePaths& paths, FileOptions::Caching ca
   return {};
 }
 
+Status ServedDevices::refresh_sizes() {
+  for (FileDevice* device : {snapstore_.get(), origin_.get(), metadata_.get()})
+    if (device != nullptr) DD_TRY(device->refresh_size());
+  return {};
+}
+
 Status ServedDevices::lock_all() {
   snapstore_lock_ = DD_TRY(lock(*snapstore_));
   origin_lock_ = DD_TRY(lock(*origin_));

@@ -31,6 +31,8 @@ class ServedDevices {
   FileDevice& snapstore() { return *snapstore_; }
   FileDevice& origin() { return *origin_; }
   StoreDevices store_devices() { return {*snapstore_, *origin_, metadata_.get()}; }
+  // Requires: no I/O is under way.
+  Status refresh_sizes();
   const DevicePair& pair() const { return pair_; }
   bool is_direct() const { return origin_->is_direct(); }
 

@@ -6,9 +6,9 @@
 #include "ddsnap/base/random.h"
 #include "ddsnap/base/stop_signals.h"
 #include "ddsnap/base/write_out_path.h"
+#include "ddsnap/io/device_stack.h"
 #include "ddsnap/wire/device_identity.h"
 #include "server/closed_note.h"
-#include "ddsnap/io/device_stack.h"
 #include "server/served_devices.h"
 #include "server/server_loop.h"
 #include "server/stand_in_store.h"
@@ -39,7 +39,7 @@ Status refuse_own_files_on_origin(const ServerOptions& options, const FileDevice
   return refuse_swap_on(bottom);
 }
 
-VolumeConfig config_of(const ServerOptions& options, const ServedDevices& devices,
+VolumeConfig config_of(const ServerOptions& options, ServedDevices& devices,
                        const ClosedNote& note) {
   return {.pair = devices.pair(),
           .is_direct = devices.is_direct(),
@@ -47,6 +47,7 @@ VolumeConfig config_of(const ServerOptions& options, const ServedDevices& device
           .snapstore_path = options.snapstore,
           .metadata_path = options.metadata,
           .is_without_store = options.is_without_store,
+          .refresh_devices = [&devices] { return devices.refresh_sizes(); },
           .keep_closed_note = [note](const std::string& why) { return note.keep(why); }};
 }
 

@@ -45,6 +45,7 @@ const std::span<const Volume::Handler> Volume::kHandlers = [] {
       {MsgType::kListTargets, &Volume::on_list_targets, Role::kAnybody, {4, 4}},
       {MsgType::kForceDetach, &Volume::on_force_detach, Role::kAnybody, {1, kMaxTagBody}},
       {MsgType::kCheckStore, &Volume::on_check_store, Role::kAnybody, {25, 25}},
+      {MsgType::kResize, &Volume::on_resize, Role::kAnybody, {17, 17}},
   };
   return std::span<const Handler>(kTable);
 }();
@@ -67,6 +68,7 @@ Volume::Volume(SnapStore& store, BlockDevice& origin, VolumeConfig config, Rando
       checks_(parts_),
       commands_(parts_),
       origin_watch_(parts_),
+      resize_(parts_, origin_watch_),
       room_watch_(store, log),
       probe_(probe) {
   origin_watch_.check();
@@ -432,6 +434,14 @@ Status Volume::on_changelist(const Request& request) {
 Status Volume::on_check_store(const Request& request) {
   return checks_.park(request.session, request.request_id,
                       DD_TRY(decode<CheckStoreMessage>(request.body)));
+}
+
+Status Volume::on_resize(const Request& request) {
+  if (creation_.is_barrier_on())
+    return fail(ErrorCode::kBusy, "a snapshot is being made; ask again");
+  const auto message = DD_TRY(decode<ResizeMessage>(request.body));
+  out_.send(request.session, request.request_id, DD_TRY(resize_.run(message)));
+  return {};
 }
 
 Status Volume::on_list_targets(const Request& request) {

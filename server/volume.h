@@ -35,6 +35,7 @@
 #include "server/store/snap_store.h"
 #include "server/store_check.h"
 #include "server/volume_config.h"
+#include "server/volume_resize.h"
 #include "server/volume_status.h"
 #include "server/write_batch.h"
 
@@ -112,6 +113,7 @@ class Volume {
   Status on_list_targets(const Request& request);
   Status on_force_detach(const Request& request);
   Status on_check_store(const Request& request);
+  Status on_resize(const Request& request);
 
   Status detach(const Attachment& attachment, Now now);
   void finish_dropping();
@@ -137,6 +139,7 @@ class Volume {
   StoreCheck checks_;
   SnapshotCommands commands_;
   OriginWatch origin_watch_;
+  VolumeResize resize_;
   RoomWatch room_watch_;
   OwnershipProbe& probe_;
   std::map<SessionId, WaitingHello> hellos_;  // until the barrier ends

@@ -20,6 +20,8 @@ struct VolumeConfig {
   // The administrator's order to open the origin although its store is dead: the store here is an
   // empty stand-in, and nothing of it is kept (S10).
   bool is_without_store = false;
+  // Looks again how large the devices are. May be empty: they never change.
+  std::function<Status()> refresh_devices = {};
   // Keeps durably, outside a store that takes no more writes, that it is closed. May be empty.
   std::function<Status(const std::string& why)> keep_closed_note;
 };

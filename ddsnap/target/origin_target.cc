@@ -121,10 +121,11 @@ Status OriginTarget::attach_first(const HelloOkMessage& hello_ok) {
 }
 
 Status OriginTarget::check_same_store(const HelloOkMessage& hello_ok) const {
+  // A volume that has grown has all that this target serves.
   if (hello_ok.store_uuid == store_uuid_ && hello_ok.chunk_shift == geometry_.chunk_shift &&
-      hello_ok.volume_bytes == geometry_.volume_bytes)
+      hello_ok.volume_bytes >= geometry_.volume_bytes)
     return {};
-  return fail(ErrorCode::kUsage, "the server has come back with another store or volume size");
+  return fail(ErrorCode::kUsage, "the server has come back with another store or a smaller volume");
 }
 
 void OriginTarget::on_refused(const Error& error) {

@@ -231,8 +231,8 @@ static int on_attached(void *context, const struct ddsnap_welcome *welcome, u64 
 
 	if (memcmp(welcome->store_uuid, target->store_uuid, 16) ||
 	    welcome->chunk_shift != target->chunk_shift ||
-	    welcome->volume_bytes != target->volume_bytes) {
-		DMERR_LIMIT("the server has come back with another store or volume size");
+	    welcome->volume_bytes < target->volume_bytes) {
+		DMERR_LIMIT("the server has come back with another store or a smaller volume");
 		return -EINVAL;
 	}
 	void_grants(origin);

@@ -87,7 +87,7 @@ void adopt(SnapStore::Impl& store, Planned& planned) {
 
 }  // namespace
 
-Status SnapStore::Impl::checkpoint() {
+Status SnapStore::Impl::checkpoint(Layout next_layout) {
   if (failed) return std::unexpected(*failed);
   Writing writing;
   if (const Status planned = plan_all(*this, writing); !planned) {
@@ -100,6 +100,7 @@ Status SnapStore::Impl::checkpoint() {
 
   Superblock next = superblock;
   next.sequence = superblock.sequence + 1;
+  next.layout = next_layout;
   next.journal = journal.position();
   next.manifest = writing.manifest;
   if (const Status written = write_superblock_durably(next); !written)

@@ -79,10 +79,13 @@ Result<Layout> choose_layout(const StoreDevices& devices, const StoreFormat& for
   layout.table_blocks = std::min<std::uint64_t>(layout.table_blocks, kMaxSlots);
   if (layout.slots_offset_bytes + kMinSlots * chunk_bytes > devices.snapstore.size_bytes())
     return too_small(devices.snapstore);
-  layout.slot_count =
-      std::min((devices.snapstore.size_bytes() - layout.slots_offset_bytes) >> format.chunk_shift,
-               kMaxSlots);
+  layout.slot_count = slots_that_fit(layout, devices.snapstore.size_bytes());
   return layout;
+}
+
+std::uint64_t slots_that_fit(const Layout& layout, std::uint64_t snapstore_bytes) {
+  if (snapstore_bytes < layout.slots_offset_bytes) return 0;
+  return std::min((snapstore_bytes - layout.slots_offset_bytes) >> layout.chunk_shift, kMaxSlots);
 }
 
 namespace {

@@ -44,6 +44,9 @@ struct Layout {
 // kUsage with the reason when no useful store fits.
 Result<Layout> choose_layout(const StoreDevices& devices, const StoreFormat& format);
 
+// How many slots there would be on a snapstore of this size.
+std::uint64_t slots_that_fit(const Layout& layout, std::uint64_t snapstore_bytes);
+
 // kDamaged unless every region lies inside its device and in order: what a superblock says is
 // checked by this too.
 Status check_layout(const Layout& layout, const StoreDevices& devices);

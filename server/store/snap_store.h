@@ -234,6 +234,15 @@ class SnapStore {
   Result<std::vector<SlotNr>> prepare_snapshot_writes(Epoch snapshot,
                                                       std::span<const ChunkNr> chunks);
 
+  // ---- size (the devices have grown) ----
+  // Durable, or nothing has happened. Success also where there is nothing new. kUsage where the
+  // device is shorter than the store has it: shrinking is refused.
+  Status grow_origin();
+  // The new room becomes slots. Requires: nobody else counts the slots.
+  Status grow_slots();
+  // What that would make of it.
+  std::uint64_t slots_after_growth() const;
+
   // ---- reading ----
   // Where the content of snapshot `snapshot` lies, one Location a chunk. kOrigin is true at the
   // instant of the answer (T5).

@@ -126,7 +126,9 @@ struct SnapStore::Impl {
   Status read_chunk(const Boundary& snapshot, ChunkNr chunk, std::span<std::byte> into);
 
   // ---- checkpoint.cc ----
-  Status checkpoint();
+  Status checkpoint() { return checkpoint(layout()); }
+  // The superblock that ends it names this layout, whose regions may have grown at their ends.
+  Status checkpoint(Layout next_layout);
   // Both copies; the whole once more if that fails.
   Status write_superblock_durably(const Superblock& next);
   // After a durable checkpoint: exactly what the manifest names, and what reclaims still read.

@@ -10,6 +10,12 @@ namespace ddsnap {
 SpaceMap::SpaceMap(std::uint64_t unit_count)
     : unit_count_(unit_count), pages_((unit_count + kPageUnits - 1) / kPageUnits) {}
 
+void SpaceMap::grow(std::uint64_t unit_count) {
+  DD_CHECK(unit_count >= unit_count_);
+  unit_count_ = unit_count;
+  pages_.resize((unit_count + kPageUnits - 1) / kPageUnits);
+}
+
 bool SpaceMap::is_used(std::uint32_t unit) const {
   const auto& page = pages_[unit / kPageUnits];
   if (!page) return false;

@@ -18,6 +18,8 @@ class SpaceMap {
  public:
   SpaceMap() = default;
   explicit SpaceMap(std::uint64_t unit_count);
+  // The new units at the end are free. Requires: not fewer than now.
+  void grow(std::uint64_t unit_count);
 
   struct Stretch {
     std::uint32_t first = 0;
