@@ -1,4 +1,5 @@
 #include "ddsnap/cli/argument_parser.h"
+#include "ddsnap/cli/attach_volume.h"
 #include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/server_client.h"
@@ -7,24 +8,31 @@ namespace ddsnap {
 
 Result<int> cmd_detach(Arguments arguments) {
   std::string server;
+  std::string name;
   bool is_forced = false;
-  ForceDetachMessage request;
   ArgumentParser parser(
       {.name = "detach",
-       .usage = "--force SERVER LABEL",
+       .usage = "SERVER [TAG]\n       ddsnap detach --force SERVER LABEL",
        .summary =
-           "Declares a target gone that is absent and will not return. Whoever says so must\n"
-           "know that no write of it can still be on its way."});
-  parser.flag("--force", is_forced, "Say that the target is gone; without it nothing is done");
+           "Ends what 'ddsnap attach' made, also when the server is gone; where nothing is\n"
+           "attached that is fine. With --force it declares a target gone that is absent and will\n"
+           "not return. Whoever says so must know that no write of it can still be on its way."});
+  parser.flag("--force", is_forced, "Say that the target LABEL is gone");
   parser.object("SERVER", server, kServerHelp);
-  parser.object("LABEL", request.label, "The target's label, as 'ddsnap status' shows it");
+  parser.object("TAG", name,
+                "The snapshot (default: the origin); with --force the target's label, as 'ddsnap "
+                "status' shows it",
+                Need::kOptional);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
-  if (!is_forced)
-    return fail(ErrorCode::kUsage,
-                "detach: a target that is only lost returns by itself; --force declares it gone");
+  if (!is_forced) {
+    if (!name.empty()) DD_TRY(check_tag(name));
+    DD_TRY(detach_volume(server, name));
+    return 0;
+  }
+  if (name.empty()) return fail(ErrorCode::kUsage, "detach: --force wants the target's label");
   ServerClient client = DD_TRY(ServerClient::connect(server));
-  DD_TRY(client.force_detach(request));
+  DD_TRY(client.force_detach({.label = name}));
   return 0;
 }
 

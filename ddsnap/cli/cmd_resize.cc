@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "ddsnap/base/size_text.h"
 #include "ddsnap/base/unique_fd.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
-#include "ddsnap/cli/size_text.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/server_client.h"
 

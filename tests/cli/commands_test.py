@@ -71,7 +71,9 @@ class HelpAndUsage(CliTest):
                 ["create", "s", ""],
                 ["delete", "s", "two words"],
                 ["create-cl", "s", "f", "now", "0"],
-                ["detach", "s", "label"],
+                ["detach", "--force", "s"],
+                ["mount", "s"],
+                ["attach", "s", "a/b"],
         ):
             self.check_error(self.run_ddsnap(*call), 2)
 
