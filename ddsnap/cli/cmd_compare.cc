@@ -4,7 +4,7 @@
 
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
-#include "ddsnap/cli/link_options.h"
+#include "ddsnap/cli/peer_options.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/delta/compare.h"
@@ -67,7 +67,7 @@ Result<Difference> compare_here(const std::string& a, const std::string& b, unsi
 
 // "tcp://HOST:PORT/VOLUME#TAG"
 Result<Difference> compare_there(const std::string& a, const std::string& b, unsigned chunk_shift,
-                                 const LinkOptions& link, WorkContext& context) {
+                                 const PeerOptions& link, WorkContext& context) {
   const auto hash = b.find('#');
   const std::string tag = hash == std::string::npos ? "" : b.substr(hash + 1);
   const TcpAddress address = DD_TRY(parse_tcp_address(
@@ -87,7 +87,7 @@ Result<int> cmd_compare(Arguments arguments) {
   bool as_json = false;
   unsigned chunk_shift = kMinChunkShift;
   WorkOptions work;
-  LinkOptions link;
+  PeerOptions link;
   ArgumentParser parser(
       {.name = "compare",
        .usage = "[--json] [-c CHUNK] A B\n"

@@ -5,7 +5,7 @@
 #include "ddsnap/base/daemon_log.h"
 #include "ddsnap/base/stop_signals.h"
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/link_options.h"
+#include "ddsnap/cli/peer_options.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/listener.h"
 
@@ -21,7 +21,7 @@ struct Options {
   std::string log;
   std::string pid_file;
   int workers = 0;
-  LinkOptions link;
+  PeerOptions link;
   std::vector<std::string> objects;
 };
 

@@ -8,7 +8,7 @@
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/codec_option.h"
 #include "ddsnap/cli/help_texts.h"
-#include "ddsnap/cli/link_options.h"
+#include "ddsnap/cli/peer_options.h"
 #include "ddsnap/cli/progress_report.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/command_link.h"
@@ -31,7 +31,7 @@ struct Options {
   std::uint64_t window_bytes = kSessionWindowBytes;
   bool as_json = false;
   CodecOption codec;
-  LinkOptions link;
+  PeerOptions link;
   SendOptions send;
   std::vector<std::string> objects;
 };

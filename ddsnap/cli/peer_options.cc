@@ -1,10 +1,10 @@
-#include "ddsnap/cli/link_options.h"
+#include "ddsnap/cli/peer_options.h"
 
 #include <algorithm>
 
 namespace ddsnap {
 
-void LinkOptions::declare(ArgumentParser& parser) {
+void PeerOptions::declare(ArgumentParser& parser) {
   parser.text_option("--key", "FILE", files_.key,
                      "TLS with the key in this file, the same on both sides ('openssl rand -hex "
                      "32 > FILE; chmod 600 FILE')");
@@ -16,13 +16,13 @@ void LinkOptions::declare(ArgumentParser& parser) {
               "Speak to other machines without TLS: who is between them reads and writes it all");
 }
 
-Result<std::unique_ptr<Channel>> LinkOptions::connect(const TcpAddress& address,
+Result<std::unique_ptr<Channel>> PeerOptions::connect(const TcpAddress& address,
                                                       std::uint64_t rate_limit_bytes,
                                                       const Interruption& interruption) const {
   return connect_session(address, {files_, is_insecure_, rate_limit_bytes}, interruption);
 }
 
-Result<std::optional<TlsContext>> LinkOptions::listening(
+Result<std::optional<TlsContext>> PeerOptions::listening(
     const std::vector<ListeningTcp>& sockets) const {
   if (!files_.is_empty()) return DD_TRY(TlsContext::make(files_, TlsContext::Role::kListens));
   if (is_insecure_ || std::ranges::all_of(sockets, &ListeningTcp::is_loopback)) return std::nullopt;

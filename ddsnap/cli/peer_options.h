@@ -17,7 +17,7 @@
 
 namespace ddsnap {
 
-class LinkOptions {
+class PeerOptions {
  public:
   void declare(ArgumentParser& parser);
 
