@@ -94,6 +94,7 @@ soak: build
 	@run() { DDSNAP_BUILD=$(abspath $(BUILD)) tests/soak/soak.py --mix $$1 --seconds $(SOAK_SECONDS) \
 	  --pace $(SOAK_PACE) --seed $(SOAK_SEED); }; \
 	run ordinary & first=$$!; run filling; second=$$?; wait $$first && exit $$second
+	@tests/soak/replication --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED) --build $(abspath $(BUILD))
 
 lint:
 	@scripts/install-deps --lint

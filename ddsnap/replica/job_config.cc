@@ -56,6 +56,13 @@ Setter duration(std::uint32_t& value_s) {
   };
 }
 
+Setter count(std::uint32_t& value) {
+  return [&value](const std::string& told) -> Status {
+    value = DD_TRY(parse_count(told));
+    return {};
+  };
+}
+
 Setter size(std::uint64_t& value_bytes) {
   return [&value_bytes](const std::string& told) -> Status {
     value_bytes = DD_TRY(parse_size(told));
@@ -118,13 +125,6 @@ Status take_keep(const Tree& section, JobConfig& config) {
   return {};
 }
 
-Setter count(std::uint32_t& value) {
-  return [&value](const std::string& told) -> Status {
-    value = DD_TRY(parse_count(told));
-    return {};
-  };
-}
-
 Setter transport(TargetConfig::Transport& value) {
   return [&value](const std::string& told) -> Status {
     static constexpr std::string_view kNames[] = {"rsync", "ssh", "tcp"};
@@ -147,17 +147,40 @@ Status check_label(const std::string& label) {
               fmt::format("[target {}]: a label has letters, digits, '-', '_' and '.'", label));
 }
 
-// Remote names pass a shell on the other side, in single quotes.
+// Names pass shells on both sides, in quotes.
 Status check_remote(const TargetConfig& target, std::string_view where) {
   if (target.remote.empty())
     return fail(ErrorCode::kUsage, fmt::format("[{}] needs 'remote'", where));
   for (const std::string* one : {&target.remote, &target.program, &target.host})
-    if (one->find('\'') != std::string::npos || one->starts_with('-'))
+    if (one->find_first_of("'\"$`\\") != std::string::npos || one->starts_with('-'))
       return fail(ErrorCode::kUsage,
                   fmt::format("[{}]: '{}' has a quote in it, or begins with a dash", where, *one));
   if (target.transport != TargetConfig::Transport::kRsync && target.host.empty())
-    return fail(ErrorCode::kUsage,
-                fmt::format("[{}] needs 'host': ssh and tcp go nowhere without", where));
+    return fail(ErrorCode::kUsage, fmt::format("[{}] needs 'host'", where));
+  return {};
+}
+
+// What another transport alone understands would be a promise that nobody keeps.
+Status check_for_transport(const Tree& section, const TargetConfig& target,
+                           std::string_view where) {
+  using Transport = TargetConfig::Transport;
+  struct Rule {
+    const char* key;
+    bool is_for_rsync, is_for_ssh, is_for_tcp;
+  };
+  static constexpr Rule kRules[] = {
+      {"ssh", true, true, false},   {"program", false, true, false}, {"key", false, false, true},
+      {"cert", false, false, true}, {"ca", false, false, true},      {"resync", false, true, true},
+      {"audit", false, true, true},
+  };
+  for (const Rule& rule : kRules) {
+    const bool is_good = target.transport == Transport::kRsync ? rule.is_for_rsync
+                         : target.transport == Transport::kSsh ? rule.is_for_ssh
+                                                               : rule.is_for_tcp;
+    if (!is_good && section.count(rule.key) != 0)
+      return fail(ErrorCode::kUsage,
+                  fmt::format("[{}]: '{}' means nothing to its transport", where, rule.key));
+  }
   return {};
 }
 
@@ -175,11 +198,14 @@ Status take_target(const Tree& section, std::string_view where, JobConfig& confi
       {"period", duration(target.period_s)},
       {"rate-limit", size(target.rate_limit_bytes)},
       {"key", text(target.key)},
+      {"cert", text(target.certificate)},
+      {"ca", text(target.authority)},
+      {"resync", yes_or_no(target.resyncs)},
       {"audit", count(target.audit_parts)},
-      {"force-revert", yes_or_no(target.puts_strangers_back)},
   };
   DD_TRY(take_section(section, setters, where));
   DD_TRY(check_remote(target, where));
+  DD_TRY(check_for_transport(section, target, where));
   const bool is_taken =
       std::ranges::find(config.targets, target.label, &TargetConfig::label) != config.targets.end();
   if (is_taken) return fail(ErrorCode::kUsage, fmt::format("[{}] is there twice", where));

@@ -2,7 +2,7 @@
 // snapshots to keep, where copies go, and where they come in. JOBS.md has a table of all keys.
 //
 //     [volume]                              [target office]
-//     server = /run/ddsnap/vol0.server      transport = ssh          ; or rsync, tcp
+//     server = /run/ddsnap/vol0.server      transport = ssh          ; rsync, tcp
 //                                           host = backup.example.org
 //     [keep]                                remote = /run/ddsnap/vol0.server
 //     hourly = 24                           period = 1h
@@ -34,17 +34,19 @@ struct TargetConfig {
 
   std::string label;
   Transport transport = Transport::kRsync;
-  std::string host;  // empty: this machine
-  // The far side's inbox (rsync), server socket or device (ssh), volume of its listener (tcp).
-  std::string remote;
-  std::string key;      // tcp: a file with the pre-shared key; empty: none
-  std::string ssh;      // the command that reaches the host; words by spaces
+  std::string host;     // empty: this machine; tcp: HOST[:PORT]
+  std::string remote;   // the far side's inbox (rsync), server socket or device (ssh), name (tcp)
+  std::string ssh;      // the command that reaches the host
   std::string program;  // ddsnap, there
+  std::string key, certificate, authority;  // tcp: files, as TlsFiles
   std::uint32_t period_s = 3600;
   std::uint64_t rate_limit_bytes = 0;  // 0: none
-  std::uint32_t audit_parts = 168;     // tcp: a cycle audits one of so many parts; 0: none
-  bool puts_strangers_back = false;    // ssh: as `receive --force-revert`
+  bool resyncs = false;                // ssh, tcp: compare all where changes cannot be sent
+  std::uint32_t audit_parts = 168;     // ssh, tcp: a run audits one of so many parts; 0: none
 };
+
+// How the listener that we start by ssh calls the volume.
+inline constexpr const char* kWireVolume = "volume";
 
 struct InboxConfig {
   std::string folder;                // empty: there is none

@@ -9,8 +9,7 @@
 #include "ddsnap/replica/downstream.h"
 #include "ddsnap/replica/inbox.h"
 #include "ddsnap/replica/rotation.h"
-#include "ddsnap/replica/ssh_target.h"
-#include "ddsnap/replica/tcp_target.h"
+#include "ddsnap/replica/wire_target.h"
 
 namespace ddsnap {
 
@@ -120,14 +119,10 @@ Status Replication::serve(const TargetConfig& target, const Upstream& upstream,
   if (target.transport == TargetConfig::Transport::kRsync)
     return serve_by_files(target, progress, upstream, ours, *to);
   const Uuid before = progress.acknowledged;
-  if (target.transport == TargetConfig::Transport::kTcp) {
-    DD_TRY(send_by_tcp(target, config_.server, *to, progress, context_));
-  } else {
-    DD_TRY(send_by_ssh(target, upstream, ours, *to, progress, context_));
-  }
+  const Status sent = send_by_wire(config_.server, target, *to, progress, context_);
   if (progress.acknowledged != before)
     how_.tell(fmt::format("{}: '{}' is there", target.label, to->tag));
-  return {};
+  return sent;
 }
 
 // What has come into the outbox in a run that then failed is brought by the next.

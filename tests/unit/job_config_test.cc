@@ -32,6 +32,7 @@ host = backup.example.org
 remote = /run/ddsnap/vol0.server
 period = 30m
 rate-limit = 10M
+resync = yes
 
 [target cellar]
 transport = tcp
@@ -42,7 +43,6 @@ audit = 24
 
 [target usb-disk]
 remote = /media/usb
-force-revert = yes
 
 [inbox]
 folder = /var/spool/ddsnap/vol0
@@ -59,13 +59,13 @@ archive = /srv/deltas
   EXPECT_EQ(config->targets[0].transport, TargetConfig::Transport::kSsh);
   EXPECT_EQ(config->targets[0].period_s, 1800u);
   EXPECT_EQ(config->targets[0].rate_limit_bytes, 10u << 20);
+  EXPECT_TRUE(config->targets[0].resyncs);
+  EXPECT_EQ(config->targets[0].audit_parts, 168u);
   EXPECT_EQ(config->targets[1].transport, TargetConfig::Transport::kTcp);
   EXPECT_EQ(config->targets[1].key, "/etc/ddsnap/cellar.key");
   EXPECT_EQ(config->targets[1].audit_parts, 24u);
-  EXPECT_EQ(config->targets[0].audit_parts, 168u);
   EXPECT_EQ(config->targets[2].label, "usb-disk");
   EXPECT_EQ(config->targets[2].transport, TargetConfig::Transport::kRsync);
-  EXPECT_TRUE(config->targets[2].puts_strangers_back);
   EXPECT_FALSE(config->takes_snapshots);
   EXPECT_EQ(config->inbox.folder, "/var/spool/ddsnap/vol0");
   EXPECT_EQ(config->inbox.archive, "/srv/deltas");
@@ -90,12 +90,14 @@ TEST(JobConfig, NamesWhatIsWrong) {
        "'pigeon' is not one of"},
       {"[volume]\nserver = a\n[target x]\nremote = r\nperiod = soon\n",
        "[target x] period: 'soon' is no time"},
+      {"[volume]\nserver = a\n[target x]\nremote = r\ntransport = tcp\n", "needs 'host'"},
+      {"[volume]\nserver = a\n[target x]\nremote = r\naudit = all\n", "[target x] audit: 'all'"},
       {"[volume]\nserver = a\n[target x/y]\nremote = r\n", "a label has letters"},
       {"[volume]\nserver = a\n[target x]\nremote = it's\n", "has a quote in it"},
       {"[volume]\nserver = a\n[target x]\nremote = r\ntransport = ssh\n", "needs 'host'"},
-      {"[volume]\nserver = a\n[target x]\nremote = r\ntransport = tcp\n", "needs 'host'"},
-      {"[volume]\nserver = a\n[target x]\nremote = r\naudit = all\n", "[target x] audit: 'all'"},
-      {"[volume]\nserver = a\n[target x]\nremote = r\nforce-revert = 1\n", "not yes or no"},
+      {"[volume]\nserver = a\n[target x]\nremote = r\nkey = k\n", "'key' means nothing"},
+      {"[volume]\nserver = a\n[target x]\nremote = r$HOME\n", "has a quote"},
+      {"[volume]\nserver = a\n[target x]\nremote = r\nresync = 1\n", "not yes or no"},
       {"[volume]\nserver = a\n[inbox]\narchive = r\n", "[inbox] needs 'folder'"},
   };
   for (const auto& wrong : kWrong) {
