@@ -41,7 +41,7 @@ Result<AttachRequest> ask_server(const AttachWish& wish) {
 Result<AttachmentRecord> attach_volume(const AttachWish& wish) {
   AttachRequest request = DD_TRY(ask_server(wish));
   const std::string server = absolute_path(wish.server);
-  Attachment attachment = DD_TRY(Attachment::open(server, wish.tag));
+  LocalAttachment attachment = DD_TRY(LocalAttachment::open(server, wish.tag));
   if (attachment.is_whole()) {
     if (attachment.record()->is_writable != wish.is_writable)
       return fail(
@@ -51,7 +51,7 @@ Result<AttachmentRecord> attach_volume(const AttachWish& wish) {
     return *attachment.record();
   }
   DD_TRY(attachment.end());  // what a crash left of it
-  attachment = DD_TRY(Attachment::open(server, wish.tag));
+  attachment = DD_TRY(LocalAttachment::open(server, wish.tag));
   request.record = {
     .way = DD_TRY(way_of(wish)),
     .server = server,
@@ -64,7 +64,7 @@ Result<AttachmentRecord> attach_volume(const AttachWish& wish) {
 }
 
 Status detach_volume(const std::string& server, const std::string& tag) {
-  Attachment attachment = DD_TRY(Attachment::open(absolute_path(server), tag));
+  LocalAttachment attachment = DD_TRY(LocalAttachment::open(absolute_path(server), tag));
   return attachment.end();
 }
 

@@ -1,7 +1,7 @@
 // An origin or a snapshot as a block device, made when it is not there and ended when it is: what
 // attach, detach, mount and umount share.
 //
-// Errors    kBusy where it is attached otherwise than asked for; as Attachment.
+// Errors    kBusy where it is attached otherwise than asked for; as LocalAttachment.
 // Threads   None inside.
 #pragma once
 

@@ -79,15 +79,15 @@ std::optional<AttachmentRecord> read_record(const std::string& path) {
 
 }  // namespace
 
-Result<Attachment> Attachment::open(const std::string& server, const std::string& tag) {
+Result<LocalAttachment> LocalAttachment::open(const std::string& server, const std::string& tag) {
   DD_TRY(make_folder(run_folder()));
   const std::string folder = folder_for(server, tag);
-  Attachment attachment(folder, DD_TRY(take_lock(folder + ".lock")));
+  LocalAttachment attachment(folder, DD_TRY(take_lock(folder + ".lock")));
   attachment.record_ = read_record(attachment.path(kRecordName));
   return attachment;
 }
 
-std::vector<AttachmentRecord> Attachment::all() {
+std::vector<AttachmentRecord> LocalAttachment::all() {
   std::vector<AttachmentRecord> records;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(run_folder(), error))
@@ -96,7 +96,7 @@ std::vector<AttachmentRecord> Attachment::all() {
   return records;
 }
 
-bool Attachment::is_whole() const {
+bool LocalAttachment::is_whole() const {
   struct stat facts{};
   if (!record_ || record_->device.empty()) return false;
   if (::stat(record_->device.c_str(), &facts) != 0 || !S_ISBLK(facts.st_mode)) return false;
@@ -107,14 +107,14 @@ bool Attachment::is_whole() const {
          ::stat(path("fuse/disk").c_str(), &facts) == 0;
 }
 
-Status Attachment::save() {
+Status LocalAttachment::save() {
   auto file = DD_TRY(AtomicFile::create(path(kRecordName)));
   const std::string text = to_json(*record_).dump(2) + "\n";
   DD_TRY(file.write(std::as_bytes(std::span(text))));
   return file.commit();
 }
 
-Status Attachment::make(const AttachRequest& request) {
+Status LocalAttachment::make(const AttachRequest& request) {
   DD_CHECK(!record_);
   DD_TRY(make_folder(folder_));
   record_ = request.record;
@@ -130,7 +130,7 @@ Status Attachment::make(const AttachRequest& request) {
 
 // A loop device is only marked for its end while somebody has it open, and the mapper's own refusal
 // names nobody.
-Status Attachment::check_unused() const {
+Status LocalAttachment::check_unused() const {
   if (record_->device.empty()) return {};
   const UniqueFd probe(::open(record_->device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
   if (probe || errno != EBUSY) return {};
@@ -138,7 +138,7 @@ Status Attachment::check_unused() const {
               fmt::format("{}: mounted, or part of another device", record_->device));
 }
 
-Status Attachment::end() {
+Status LocalAttachment::end() {
   std::error_code error;
   if (record_) {
     DD_TRY(check_unused());

@@ -42,10 +42,10 @@ struct AttachRequest {
   std::string control;  // of the agent; for kMapped
 };
 
-class Attachment {
+class LocalAttachment {
  public:
   // Takes the lock of this server's and tag's folder, which may be empty.
-  static Result<Attachment> open(const std::string& server, const std::string& tag);
+  static Result<LocalAttachment> open(const std::string& server, const std::string& tag);
   // Those that there are.
   static std::vector<AttachmentRecord> all();
 
@@ -59,7 +59,7 @@ class Attachment {
   Status end();
 
  private:
-  Attachment(std::string folder, UniqueFd lock)
+  LocalAttachment(std::string folder, UniqueFd lock)
       : folder_(std::move(folder)), lock_(std::move(lock)) {}
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
   Status save();

@@ -82,7 +82,7 @@ Status end_process(const std::string& pid_path, const std::string& folder, int f
 
 }  // namespace
 
-Status Attachment::make_by_fuse(const AttachRequest& request) {
+Status LocalAttachment::make_by_fuse(const AttachRequest& request) {
   const std::string socket = path("nbd");
   std::vector<std::string> nbdkit = {"nbdkit", "-t", "64", "-U", socket, "-P", path("nbdkit.pid")};
   std::vector<std::string> nbdfuse = {"nbdfuse", "-P", path("nbdfuse.pid")};
@@ -114,7 +114,7 @@ Status Attachment::make_by_fuse(const AttachRequest& request) {
 }
 
 // By what they are made of, which holds also where nobody came to note their names.
-std::vector<std::string> Attachment::loops() const {
+std::vector<std::string> LocalAttachment::loops() const {
   std::vector<std::string> found;
   std::error_code error;
   for (const auto& block : fs::directory_iterator("/sys/block", error)) {
@@ -126,7 +126,7 @@ std::vector<std::string> Attachment::loops() const {
 }
 
 // From the top down: nothing is taken away from below somebody who still writes.
-Status Attachment::end_fuse() const {
+Status LocalAttachment::end_fuse() const {
   for (const std::string& loop : loops()) DD_TRY(run_tool({"losetup", "-d", loop}));
   if (!wait_until([&] { return loops().empty(); }))
     return fail(ErrorCode::kBusy, "the loop device is still in use: " + loops().front());

@@ -9,11 +9,11 @@
 namespace ddsnap {
 
 // The folder's name is one of uuid characters.
-std::string Attachment::mapped_name() const {
+std::string LocalAttachment::mapped_name() const {
   return "ddsnap-" + std::filesystem::path(folder_).filename().string();
 }
 
-Status Attachment::make_by_mapper(const AttachRequest& request) {
+Status LocalAttachment::make_by_mapper(const AttachRequest& request) {
   const std::string table =
       fmt::format("0 {} ddsnap {} {} {} {}", request.size_bytes / 512,
                   request.status.snapstore_path, request.status.origin_path, request.control,
@@ -25,7 +25,7 @@ Status Attachment::make_by_mapper(const AttachRequest& request) {
   return {};
 }
 
-Status Attachment::end_mapper() const {
+Status LocalAttachment::end_mapper() const {
   // Asked for all, since a question about one that is not there is answered by a failure.
   const std::string names = DD_TRY(run_tool({"dmsetup", "ls"}));
   if (("\n" + names).find("\n" + mapped_name() + "\t") == std::string::npos) return {};

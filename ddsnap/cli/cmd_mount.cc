@@ -108,7 +108,7 @@ Result<int> cmd_umount(Arguments arguments) {
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   const std::string folder = DD_TRY(real_folder(path));
-  const std::vector<AttachmentRecord> all = Attachment::all();
+  const std::vector<AttachmentRecord> all = LocalAttachment::all();
   const auto ours = std::ranges::find(all, folder, &AttachmentRecord::mount_point);
   const bool was_mounted = is_mounted(folder);
   if (!was_mounted && ours == all.end())
