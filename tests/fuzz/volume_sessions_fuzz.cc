@@ -158,11 +158,13 @@ class Conversation {
     message.is_bookmark = (how & 1) != 0;
     if ((how & 2) != 0) message.uuid = Uuid{};
     message.priority = static_cast<std::int8_t>(how);
-    send(message);
+    if ((how & 4) == 0) return send(message);
+    held_ = message.uuid;
+    send(PrepareSnapshotMessage{how * 100u + 1, message});
   }
 
   void send_command() {
-    switch (script_.u8() % 6) {
+    switch (script_.u8() % 9) {
       case 0:
         return send(ListSnapshotsMessage{{script_.u8()}});
       case 1:
@@ -173,6 +175,12 @@ class Conversation {
         return send(AddUseCountMessage{tag(), static_cast<std::int32_t>(script_.u32())});
       case 4:
         return send(GetChangelistMessage{tag(), (script_.u8() & 1) ? "now" : tag(), script_.u8()});
+      case 5:
+        return send(CommitSnapshotMessage{held_});
+      case 6:
+        return send(AbortSnapshotMessage{held_});
+      case 7:
+        return send(ResizeMessage{kAsItsDevice, kAsItsDevice, (script_.u8() & 1) != 0});
       default:
         return send(ForceDetachMessage{label()});
     }
@@ -231,6 +239,7 @@ class Conversation {
   Client clients_[kMaxClients];
   Client* client_ = nullptr;
   std::uint64_t last_number_ = 0;
+  Uuid held_;  // by the last PREPARE_SNAPSHOT
 };
 
 struct Line {
