@@ -13,9 +13,10 @@ Result<int> cmd_inspect(Arguments arguments) {
   ArgumentParser parser(
       {.name = "inspect",
        .usage = "[--json] FILE",
-       .summary = "Tells what a changelist or delta holds, and checks all of it on the way."});
+       .summary =
+           "Tells what a changelist, delta or digest holds, and checks all of it on the way."});
   parser.flag("--json", as_json, kJsonHelp);
-  parser.object("FILE", file, "A changelist or a delta; '-' for standard input");
+  parser.object("FILE", file, "A changelist, a delta or a digest; '-' for standard input");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   const auto facts = DD_TRY(inspect_path(file));

@@ -92,6 +92,17 @@ ordered_json to_json(const ChangelistFacts& facts) {
           {"ranges", ranges_json(list.ranges)}};
 }
 
+ordered_json to_json(const DigestFacts& facts) {
+  const ChunkGeometry geometry = facts.header.geometry();
+  return {{"type", "digest"},
+          {"of", end_json("", facts.header.uuid, geometry.volume_bytes)},
+          {"created", utc_time(facts.header.created_ns)},
+          {"chunk_bytes", geometry.chunk_bytes()},
+          {"chunks", geometry.chunk_count()},
+          {"zero_chunks", facts.zero_chunks},
+          {"file_bytes", facts.file_bytes}};
+}
+
 ordered_json to_json(const DeltaFacts& facts) {
   const DeltaHeader& header = facts.header;
   const DeltaTotals& totals = facts.trailer.totals;
@@ -158,6 +169,15 @@ std::string to_text(const ChangelistFacts& facts) {
                 end_name(list.to_tag, list.to_uuid), list.to_bytes),
       with_commas(facts.chunk_count), human_bytes(std::uint64_t{1} << list.chunk_shift),
       human_bytes(changed_bytes), with_commas(list.ranges.size()), with_commas(facts.known_hashes));
+}
+
+std::string to_text(const DigestFacts& facts) {
+  const ChunkGeometry geometry = facts.header.geometry();
+  return fmt::format("digest of {}, {} bytes, made {}\n{} chunks of {}: {} zero\n{}\n",
+                     end_name("", facts.header.uuid), with_commas(geometry.volume_bytes),
+                     utc_time(facts.header.created_ns), with_commas(geometry.chunk_count()),
+                     human_bytes(geometry.chunk_bytes()), with_commas(facts.zero_chunks),
+                     human_bytes(facts.file_bytes));
 }
 
 std::string to_text(const DeltaFacts& facts) {

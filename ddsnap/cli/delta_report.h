@@ -16,11 +16,13 @@ namespace ddsnap {
 
 nlohmann::ordered_json to_json(const ChangelistFacts& facts);
 nlohmann::ordered_json to_json(const DeltaFacts& facts);
+nlohmann::ordered_json to_json(const DigestFacts& facts);
 nlohmann::ordered_json to_json(const FitReport& report);
 nlohmann::ordered_json to_json(const ApplyReport& report);
 
 std::string to_text(const ChangelistFacts& facts);
 std::string to_text(const DeltaFacts& facts);
+std::string to_text(const DigestFacts& facts);
 std::string to_text(const FitReport& report, const std::string& device_name);
 
 }  // namespace ddsnap

@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "ddsnap/delta/changelist_file.h"
+#include "ddsnap/delta/device_scan.h"
+#include "ddsnap/delta/digest_reader.h"
 
 namespace ddsnap {
 
@@ -25,8 +27,14 @@ class PeekedSource final : public ByteSource {
     }
     return std::span<const std::byte>(held_).first(held_bytes_);
   }
+  // So many were read so far.
+  std::uint64_t read_bytes() const { return at_ + passed_bytes_; }
   Result<std::size_t> read(std::span<std::byte> into) override {
-    if (at_ == held_bytes_) return next_.read(into);
+    if (at_ == held_bytes_) {
+      const std::size_t got = DD_TRY(next_.read(into));
+      passed_bytes_ += got;
+      return got;
+    }
     const std::size_t take = std::min(into.size(), held_bytes_ - at_);
     std::memcpy(into.data(), held_.data() + at_, take);
     at_ += take;
@@ -41,10 +49,23 @@ class PeekedSource final : public ByteSource {
   std::array<std::byte, 8> held_{};
   std::size_t held_bytes_ = 0;
   std::size_t at_ = 0;
+  std::uint64_t passed_bytes_ = 0;
 };
 
 bool begins_with(std::span<const std::byte> bytes, std::string_view magic) {
   return bytes.size() == magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
+}
+
+Result<DigestFacts> inspect_digest(PeekedSource& source) {
+  DigestReader reader = DD_TRY(DigestReader::open(source));
+  DigestFacts facts{.header = reader.header()};
+  const std::uint64_t chunks = facts.header.geometry().chunk_count();
+  const Hash128 zero = digest_padded({}, facts.header.geometry().chunk_bytes());
+  for (std::uint64_t chunk = 0; chunk < chunks; ++chunk)
+    if (DD_TRY(reader.next()) == zero) ++facts.zero_chunks;
+  DD_TRY(reader.finish());
+  facts.file_bytes = source.read_bytes();
+  return facts;
 }
 
 }  // namespace
@@ -53,9 +74,10 @@ Result<InspectedFile> inspect(ByteSource& source) {
   PeekedSource peeked(source);
   const auto begin = DD_TRY(peeked.peek());
   if (begins_with(begin, "DDSDELTA")) return DD_TRY(verify_delta(peeked));
+  if (begins_with(begin, "DDSDIGST")) return DD_TRY(inspect_digest(peeked));
   if (!begins_with(begin, "DDSCHGLS"))
     return fail(ErrorCode::kDamaged,
-                fmt::format("{} is neither a changelist nor a delta", source.name()));
+                fmt::format("{} is neither a changelist nor a delta nor a digest", source.name()));
   ChangelistFacts facts {
     .list = DD_TRY(read_changelist(peeked))
   };

@@ -71,6 +71,7 @@ VARIANTS = [
     Command("create-delta", ("--full", "{out}", "{device}")),
     Command("create-delta", ("-r", "{changelist}", "{out}", "{device}")),
     Command("inspect", ("{changelist}",)),
+    Command("inspect", ("{digest}",)),
     Command("verify", ("{delta}",)),
     Command("send", ("{server}", "{tag}", "{tag}")),
     Command("receive", ("{target}",)),

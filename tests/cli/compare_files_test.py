@@ -86,6 +86,14 @@ class Compare(CliTest):
         self.succeed("create-cl", "--compare", "-c", "4K", "wanted", "old.img", "new.img")
         self.assertEqual((self.folder / "found").read_bytes(), (self.folder / "wanted").read_bytes())
 
+    def test_inspect_tells_what_a_digest_is_of(self):
+        self.succeed("digest", "old.img", "digest")
+        found = json.loads(self.succeed("inspect", "--json", "digest"))
+        self.assertEqual(found["type"], "digest")
+        self.assertEqual(found["of"]["size_bytes"], os.path.getsize(self.path("old.img")))
+        self.assertEqual(found["file_bytes"], os.path.getsize(self.path("digest")))
+        self.assertIn(b"digest of", self.succeed("inspect", "digest"))
+
     def test_a_digest_of_something_else(self):
         self.succeed("create-cl", "--compare", "cl", "old.img", "new.img")
         self.check_error(self.run_ddsnap("create-cl", "--digest", "cl", "out", "new.img"), 3, "digest")
