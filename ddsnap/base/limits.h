@@ -80,13 +80,18 @@ inline constexpr std::uint64_t kMaxNbdRangeBytes = 1u << 30;    // one TRIM, ZER
 inline constexpr std::uint32_t kFrameDataBytes = 256u << 10;   // content of a frame, as we write it
 inline constexpr std::uint32_t kMaxFrameDataBytes = 1u << 20;  // as we read it; one largest chunk
 inline constexpr std::uint32_t kMaxFrameEntries = 1024;
-inline constexpr std::uint32_t kMaxLongFrameDataBytes = 32u << 20;  // of deltas of version 2
+inline constexpr std::uint32_t kMaxFrameDataBytesOfVersion2 = 32u << 20;
+inline constexpr std::uint32_t kMaxLongFrameDataBytes = 128u << 20;  // of deltas of version 3
 inline constexpr std::uint32_t kMaxLongFrameEntries = 32768;
+// What making and applying hold of frames at once, at most: old and new content, compressed, twice
+// over or on its way to the target.
+inline constexpr std::size_t kFramesInMemory = 5;
+inline constexpr std::size_t kFramesInMemoryToLook = 2;      // without a target
 inline constexpr std::uint32_t kMaxRunChunks = 65535;        // of one entry
 inline constexpr std::size_t kApplyWindowBytes = 32u << 20;  // content journalled at once
 inline constexpr std::size_t kMaxApplyWindowFrames = 4096;
 inline constexpr std::size_t kMaxTargetSamples = 64;  // remembered with one target
-inline constexpr std::size_t kMaxApplyStateBytes = 64u << 20;
+inline constexpr std::size_t kMaxApplyStateBytes = 256u << 20;
 inline constexpr std::size_t kScanPieceBytes = 4u << 20;     // looked at by one thread in one go
 inline constexpr std::uint64_t kScanRegionBytes = 1u << 30;  // asked for holes in one go
 inline constexpr std::uint32_t kMaxDigestBlockHashes = 4096;

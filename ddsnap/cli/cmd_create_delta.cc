@@ -134,8 +134,8 @@ Result<int> cmd_create_delta(Arguments arguments) {
   parser.flag("--trim", options.is_trimmed, "Leave out chunks that are as before");
   parser.size_option(
       "--long", options.long_bytes,
-      "Content that is compressed together, to 32M (default 256K): smaller deltas, at the "
-      "cost of memory here and where they are applied");
+      "Content that is compressed together, to 128M (default 256K): smaller deltas, at the "
+      "cost of five times that memory here and where they are applied (--memory)");
   parser.flag("--json", options.as_json, "Tell what was made, as 'inspect --json' would");
   options.work.declare(parser);
   parser.objects("OBJECTS", options.objects,

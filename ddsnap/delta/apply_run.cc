@@ -112,9 +112,8 @@ Status ApplyRun::use_saved(PipedFrame& piped) const {
   const DeltaFrame& frame = piped.frame;
   if (!is_in_resumed_window(frame.frame_nr) || frame.encoding != Encoding::kZstdDifference)
     return {};
-  const auto* saved = resumed_->find_saved(frame.frame_nr);
-  if (saved == nullptr)
-    return fail(ErrorCode::kDamaged, "the apply journal lacks the content of a frame");
+  const auto saved = resumed_->find_saved(frame.frame_nr);
+  if (!saved) return fail(ErrorCode::kDamaged, "the apply journal lacks the content of a frame");
   DD_TRY(check_content(header_, frame, *saved));
   if (piped.buffer.size() < saved->size()) piped.buffer = AlignedBuffer(saved->size());
   std::ranges::copy(*saved, piped.buffer.data());
@@ -147,7 +146,8 @@ Status ApplyRun::write(DeltaReader& reader, ByteSource& source) {
                            .visit = [this](PipedFrame& piped) { return write_piped(piped); }};
   DD_TRY(run_frames(reader, &target_, stages, context_));
   if (!is_surveyed_) DD_TRY(expect_end(source));
-  return commit();
+  DD_TRY(commit());
+  return finish_writing();
 }
 
 Status ApplyRun::write_piped(PipedFrame& piped) {
@@ -176,7 +176,8 @@ Status ApplyRun::write_kept() {
     kept_.pop_front();
     DD_TRY(put(std::move(kept)));
   }
-  return commit();
+  DD_TRY(commit());
+  return finish_writing();
 }
 
 void ApplyRun::skip(const DeltaFrame& frame) {
@@ -201,23 +202,23 @@ Status ApplyRun::put(DecodedFrame decoded) {
 Status ApplyRun::commit() {
   if (pending_.empty()) return {};
   if (is_in_resumed_window(pending_.front().frame.frame_nr)) {
-    DD_TRY(write_frames(io_, pending_, written_));
-    DD_TRY(target_.flush());
-  } else {
-    DD_TRY(commit_new_window());
+    DD_TRY(finish_writing());
+    DD_TRY(start_writing());
+    return finish_writing();
   }
-  for (DecodedFrame& one : pending_) {
-    report_progress(count_chunks(one.frame), one.frame);
-    spare_.push_back(std::move(one.buffer));
-  }
-  pending_.clear();
-  pending_bytes_ = 0;
-  return {};
+  return commit_new_window();
 }
 
-// Compared and decoded it is; undo, record, write, flush: in this order (D1, D3).
+// Compared and decoded it is; undo, record, write, flush: in this order (D1, D3). The undo and the
+// record are made while the window before is on its way to the target, but the record takes its
+// name only after that window is durable there.
 Status ApplyRun::commit_new_window() {
-  if (!is_surveyed_ && DD_TRY(is_window_done())) return {};
+  if (!is_surveyed_ && DD_TRY(is_window_done())) {
+    DD_TRY(finish_writing());
+    writing_ = std::exchange(pending_, {});
+    pending_bytes_ = 0;
+    return finish_writing();
+  }
   for (const DecodedFrame& one : pending_)
     if (!one.is_decoded && one.frame.data_bytes > 0)
       return fail(ErrorCode::kFailed,
@@ -227,10 +228,33 @@ Status ApplyRun::commit_new_window() {
   state_.window->is_forced = is_forced_;
   state_.window->has_undo = options_.undo != nullptr;
   if (options_.undo != nullptr) state_.window->undo_frames = options_.undo->frames();
-  DD_TRY(store_.store(state_));
-  state_.window->saved.clear();  // stored; memory is better used
-  DD_TRY(write_frames(io_, pending_, written_));
-  return target_.flush();
+  DD_TRY(store_.store(state_, [this] { return finish_writing(); }));
+  state_.window->saved.clear();  // they borrow what is about to be used again
+  return start_writing();
+}
+
+// Writes and flushes what is pending, by a thread of its own where there may be some.
+Status ApplyRun::start_writing() {
+  writing_ = std::exchange(pending_, {});
+  pending_bytes_ = 0;
+  const auto write_and_flush = [this]() -> Status {
+    DD_TRY(write_frames(io_, writing_, written_));
+    return target_.flush();
+  };
+  const auto how = context_.workers == 0 ? std::launch::deferred : std::launch::async;
+  written_window_ = std::async(how, write_and_flush);
+  return context_.workers == 0 ? finish_writing() : Status{};
+}
+
+// Waits until the window that is being written is durable on the target.
+Status ApplyRun::finish_writing() {
+  if (written_window_.valid()) DD_TRY(written_window_.get());
+  for (DecodedFrame& one : writing_) {
+    report_progress(count_chunks(one.frame), one.frame);
+    spare_.push_back(std::move(one.buffer));
+  }
+  writing_.clear();
+  return {};
 }
 
 // From a pipe: whether the target holds the window already. A target that is neither old nor new

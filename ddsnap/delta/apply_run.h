@@ -5,11 +5,13 @@
 //           finish(). Which frames an interrupted apply left done, in doubt or untouched comes from
 //           the target's record (DELTA.md, section 5).
 // Errors    As apply_delta().
-// Threads   None inside; the frame pipeline's threads call plan_*(), which only read.
+// Threads   The frame pipeline's threads call plan_*(), which only read; one more writes a window
+//           while the caller's prepares the next.
 // Lifetime  Borrows everything for its life.
 #pragma once
 
 #include <deque>
+#include <future>
 #include <optional>
 #include <vector>
 
@@ -62,6 +64,8 @@ class ApplyRun {
   Status put(DecodedFrame decoded);
   Status commit();
   Status commit_new_window();
+  Status start_writing();
+  Status finish_writing();
   Result<bool> is_window_done();
   bool may_advance() const;
   AlignedBuffer take_spare();
@@ -89,10 +93,12 @@ class ApplyRun {
 
   std::vector<DecodedFrame> pending_;
   std::size_t pending_bytes_ = 0;
+  std::vector<DecodedFrame> writing_;  // on its way to the target
   std::vector<AlignedBuffer> spare_;
   WrittenChunks written_;
   std::uint64_t done_before_ = 0;
   WorkProgress progress_;
+  std::future<Status> written_window_;  // last: its thread uses the others
 };
 
 }  // namespace ddsnap

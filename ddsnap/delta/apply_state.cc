@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -13,17 +15,19 @@
 #include "ddsnap/base/endian.h"
 #include "ddsnap/base/hash.h"
 #include "ddsnap/base/limits.h"
+#include "ddsnap/base/units.h"
 #include "ddsnap/delta/atomic_file.h"
 #include "ddsnap/delta/byte_stream.h"
 #include "ddsnap/delta/bytes.h"
 #include "ddsnap/delta/stored_text.h"
+#include "ddsnap/delta/stream_hash.h"
 
 namespace ddsnap {
 
 namespace {
 
 constexpr char kMagic[8] = {'D', 'D', 'S', 'A', 'P', 'P', 'L', 'Y'};
-constexpr std::uint16_t kVersionNumber = 2;
+constexpr std::uint16_t kVersionNumber = 3;
 constexpr std::uint64_t kSeed = 0x594c505041534444;
 
 enum : std::uint32_t {
@@ -63,6 +67,10 @@ struct XDiskSaved {
   le64 frame_nr;
   le64 content_bytes;
 };
+static_assert(sizeof(XDiskSaved) == 16 && alignof(XDiskSaved) == 1);
+
+// Saved contents begin at a multiple of this, so that they are written without the page cache.
+constexpr std::size_t kContentAlignmentBytes = 4096;
 
 std::unexpected<Error> damaged() {
   return fail(
@@ -72,18 +80,13 @@ std::unexpected<Error> damaged() {
 
 // Of a record whose checksum field may be set already.
 std::uint64_t checksum_of_stored(std::span<const std::byte> bytes) {
-  std::vector<std::byte> record(bytes.begin(), bytes.end());
-  std::memset(record.data() + offsetof(XDiskState, checksum), 0, sizeof(le64));
-  return checksum_of(record, kSeed);
-}
-
-std::size_t stored_bytes(const TargetState& state) {
-  std::size_t bytes = sizeof(XDiskState) + state.recent_deltas.size() * sizeof(XDiskUuid) +
-                      state.samples.chunks.size() * sizeof(XDiskSample);
-  if (state.window)
-    for (const auto& saved : state.window->saved)
-      bytes += sizeof(XDiskSaved) + saved.content.size();
-  return bytes;
+  std::array<std::byte, sizeof(XDiskState)> fixed;
+  std::copy_n(bytes.begin(), fixed.size(), fixed.begin());
+  std::memset(fixed.data() + offsetof(XDiskState, checksum), 0, sizeof(le64));
+  SaltedHash hash(kSeed);
+  hash.update(fixed);
+  hash.update(bytes.subspan(fixed.size()));
+  return hash.digest();
 }
 
 XDiskState pack(const TargetState& state) {
@@ -109,6 +112,30 @@ XDiskState pack(const TargetState& state) {
   return disk;
 }
 
+// The table, zeros up to the alignment, then content after content.
+Status unpack_saved(std::uint32_t count, ByteReader& reader, ApplyWindow& window) {
+  std::vector<XDiskSaved> table;
+  std::uint64_t content_bytes = 0;
+  while (table.size() < count) {
+    const auto saved = reader.take_struct<XDiskSaved>();
+    if (!saved || saved->content_bytes.get() > kMaxApplyStateBytes) return damaged();
+    content_bytes += saved->content_bytes.get();
+    table.push_back(*saved);
+  }
+  const auto padding =
+      reader.take_bytes(round_up(reader.position(), kContentAlignmentBytes) - reader.position());
+  const auto contents = reader.take_bytes(content_bytes);
+  if (!padding || !is_all_zero(*padding) || !contents) return damaged();
+  window.loaded =
+      std::make_shared<const std::vector<std::byte>>(contents->begin(), contents->end());
+  std::span<const std::byte> rest = *window.loaded;
+  for (const XDiskSaved& saved : table) {
+    window.saved.push_back({saved.frame_nr.get(), rest.first(saved.content_bytes.get())});
+    rest = rest.subspan(saved.content_bytes.get());
+  }
+  return {};
+}
+
 Result<ApplyWindow> unpack_window(const XDiskState& disk, ByteReader& reader) {
   ApplyWindow window;
   window.delta_uuid = unpack_uuid(disk.window_delta_uuid);
@@ -120,13 +147,7 @@ Result<ApplyWindow> unpack_window(const XDiskState& disk, ByteReader& reader) {
   window.is_forced = (disk.flags.get() & kFlagForced) != 0;
   window.has_undo = (disk.flags.get() & kFlagUndo) != 0;
   window.is_roll_back = (disk.flags.get() & kFlagRollBack) != 0;
-  for (std::uint32_t i = 0; i < disk.saved_count.get(); ++i) {
-    const auto saved = reader.take_struct<XDiskSaved>();
-    const auto content =
-        saved ? reader.take_bytes(saved->content_bytes.get()) : decltype(reader.take_bytes(0)){};
-    if (!content) return damaged();
-    window.saved.push_back({saved->frame_nr.get(), {content->begin(), content->end()}});
-  }
+  if (disk.saved_count.get() > 0) DD_TRY(unpack_saved(disk.saved_count.get(), reader, window));
   return window;
 }
 
@@ -189,17 +210,9 @@ Status make_folders(const std::string& path) {
   return {};
 }
 
-}  // namespace
-
-const std::vector<std::byte>* ApplyWindow::find_saved(std::uint64_t frame_nr) const {
-  for (const SavedContent& one : saved)
-    if (one.frame_nr == frame_nr) return &one.content;
-  return nullptr;
-}
-
-std::vector<std::byte> encode_target_state(const TargetState& state) {
+// The record up to the saved contents, with the checksum of all of it.
+std::vector<std::byte> encode_head(const TargetState& state) {
   std::vector<std::byte> out;
-  out.reserve(stored_bytes(state));
   append_struct(out, pack(state));
   for (const Uuid& uuid : state.recent_deltas) append_struct(out, pack_uuid(uuid));
   for (const ChunkSample& sample : state.samples.chunks) {
@@ -208,17 +221,38 @@ std::vector<std::byte> encode_target_state(const TargetState& state) {
     disk.hash = sample.hash.value;
     append_struct(out, disk);
   }
-  if (state.window) {
+  SaltedHash hash(kSeed);
+  if (state.window && !state.window->saved.empty()) {
     for (const ApplyWindow::SavedContent& saved : state.window->saved) {
       XDiskSaved disk{};
       disk.frame_nr = saved.frame_nr;
       disk.content_bytes = saved.content.size();
       append_struct(out, disk);
-      out.insert(out.end(), saved.content.begin(), saved.content.end());
     }
+    out.resize(round_up(out.size(), kContentAlignmentBytes));
+    hash.update(out);  // the checksum's own field is zero yet
+    for (const auto& saved : state.window->saved) hash.update(saved.content);
+  } else {
+    hash.update(out);
   }
-  const le64 checksum = checksum_of(out, kSeed);  // the field itself is zero yet
+  const le64 checksum = hash.digest();
   std::memcpy(out.data() + offsetof(XDiskState, checksum), &checksum, sizeof checksum);
+  return out;
+}
+
+}  // namespace
+
+std::optional<std::span<const std::byte>> ApplyWindow::find_saved(std::uint64_t frame_nr) const {
+  for (const SavedContent& one : saved)
+    if (one.frame_nr == frame_nr) return one.content;
+  return std::nullopt;
+}
+
+std::vector<std::byte> encode_target_state(const TargetState& state) {
+  std::vector<std::byte> out = encode_head(state);
+  if (state.window)
+    for (const auto& saved : state.window->saved)
+      out.insert(out.end(), saved.content.begin(), saved.content.end());
   return out;
 }
 
@@ -256,11 +290,19 @@ Result<TargetState> FileApplyState::load() {
   return state;
 }
 
-Status FileApplyState::store(const TargetState& state) {
+Status FileApplyState::store(const TargetState& state,
+                             const std::function<Status()>& last_condition) {
   DD_TRY(make_folders(path_));
   if (!std::exchange(is_tidy_, true)) remove_leftovers(path_);
   AtomicFile file = DD_TRY(AtomicFile::create(path_));
-  DD_TRY(file.write(encode_target_state(state)));
+  DD_TRY(file.write(encode_head(state)));
+  if (state.window) {
+    std::vector<std::span<const std::byte>> contents;
+    for (const auto& saved : state.window->saved) contents.push_back(saved.content);
+    DD_TRY(file.write_direct(contents));
+  }
+  DD_TRY(file.sync());
+  DD_TRY(last_condition());
   return file.commit();
 }
 

@@ -10,6 +10,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,7 +28,7 @@ namespace ddsnap {
 struct ApplyWindow {
   struct SavedContent {
     std::uint64_t frame_nr = 0;
-    std::vector<std::byte> content;
+    std::span<const std::byte> content;  // of whoever made the window, or in `loaded`
   };
   Uuid delta_uuid;
   std::uint64_t first_frame = 0;
@@ -38,10 +40,11 @@ struct ApplyWindow {
   bool is_roll_back = false;        // the delta is such an undo, and its frames are all in doubt
   std::uint64_t undo_frames = 0;    // so many frames of that file are durable
   std::vector<SavedContent> saved;  // of the frames that are differences, ascending
+  // What was saved, in a window that was read. Shared, because states are copied.
+  std::shared_ptr<const std::vector<std::byte>> loaded;
 
   std::uint64_t end_frame() const { return first_frame + frame_count; }
-  // Null when there is none.
-  const std::vector<std::byte>* find_saved(std::uint64_t frame_nr) const;
+  std::optional<std::span<const std::byte>> find_saved(std::uint64_t frame_nr) const;
 };
 
 // What some chunks of the target held when the last apply ended (target_samples.h).
@@ -66,7 +69,11 @@ class ApplyState {
  public:
   virtual ~ApplyState() = default;
   virtual Result<TargetState> load() = 0;
-  virtual Status store(const TargetState& state) = 0;
+  // Calls `last_condition` when all is written and nothing is replaced yet; no when it fails.
+  virtual Status store(const TargetState& state, const std::function<Status()>& last_condition) = 0;
+  Status store(const TargetState& state) {
+    return store(state, [] { return Status{}; });
+  }
 };
 
 std::vector<std::byte> encode_target_state(const TargetState& state);
@@ -77,7 +84,8 @@ class FileApplyState final : public ApplyState {
  public:
   explicit FileApplyState(std::string path) : path_(std::move(path)) {}
   Result<TargetState> load() override;
-  Status store(const TargetState& state) override;
+  using ApplyState::store;
+  Status store(const TargetState& state, const std::function<Status()>& last_condition) override;
   const std::string& path() const { return path_; }
 
  private:

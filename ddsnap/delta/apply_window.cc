@@ -60,8 +60,7 @@ ApplyWindow make_window(const Uuid& delta_uuid, std::span<const DecodedFrame> fr
   window.last_chunk = {static_cast<std::uint32_t>(frames.back().frame.entries.back().end() - 1)};
   for (const DecodedFrame& one : frames) {
     if (one.frame.encoding != Encoding::kZstdDifference) continue;
-    const auto content = one.content();
-    window.saved.push_back({one.frame.frame_nr, {content.begin(), content.end()}});
+    window.saved.push_back({one.frame.frame_nr, one.content()});
   }
   return window;
 }

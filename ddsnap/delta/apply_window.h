@@ -35,7 +35,7 @@ struct WrittenChunks {
 Status write_frames(ChunkIo& target, std::span<const DecodedFrame> frames, WrittenChunks& written);
 
 // The journal's record of the frames: which chunks, and the content of differences (D3).
-// Requires: frames are adjacent and not none.
+// Requires: frames are adjacent and not none. The record borrows their content.
 ApplyWindow make_window(const Uuid& delta_uuid, std::span<const DecodedFrame> frames);
 
 }  // namespace ddsnap

@@ -58,9 +58,11 @@ class ByteReader {
   std::optional<std::uint64_t> take_varint();
   std::optional<std::span<const std::byte>> take_bytes(std::uint64_t count);
   bool is_at_end() const { return bytes_.empty(); }
+  std::size_t position() const { return size_bytes_ - bytes_.size(); }
 
  private:
   std::span<const std::byte> bytes_;
+  std::size_t size_bytes_ = bytes_.size();
 };
 
 }  // namespace ddsnap

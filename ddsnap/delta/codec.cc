@@ -72,11 +72,12 @@ void look_far(ZSTD_CCtx* context, std::size_t window_bytes) {
   const int window_log = static_cast<int>(std::bit_width(window_bytes - 1));
   ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log);
   ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching, 1);
-  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmMinMatch, 32);
-  // One place in 16 is remembered, with room for all (half the window's size): a table that
-  // overflows forgets the old content.
-  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmHashRateLog, 4);
-  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmHashLog, window_log - 4);
+  // One place in 32 is remembered, with room for all (a quarter of the window's size): a table that
+  // overflows forgets the old content. Shorter matches and more places make a package upgrade no
+  // smaller, and are slower.
+  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmMinMatch, 64);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmHashRateLog, 5);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_ldmHashLog, window_log - 5);
 }
 
 bool is_exact_zlib(std::span<const std::byte> payload, std::span<std::byte> content) {

@@ -212,10 +212,7 @@ Result<CreateDeltaReport> create_delta(const Changelist& list, BlockDevice* from
   if (from != nullptr)
     header.from_is_proven = DD_TRY(prove(*from, header.from_uuid, header.from_tag));
   header.to_is_proven = DD_TRY(prove(*to, header.to_uuid, header.to_tag));
-  if (context.memory_bytes < 5 * std::size_t{header.frame_data_bytes})
-    return fail(ErrorCode::kUsage,
-                fmt::format("frames of {} bytes need five times that memory, and it may use {}",
-                            header.frame_data_bytes, context.memory_bytes));
+  DD_TRY(check_frame_memory(header, kFramesInMemory, context.memory_bytes));
   if (!needs_old_content(list, header, options.is_reverse)) from = nullptr;
   return Creator(list, header, from, *to, options, context, sink).run();
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "ddsnap/base/endian.h"
 #include "ddsnap/base/limits.h"
@@ -46,12 +47,14 @@ std::unexpected<Error> damaged(std::string text) {
   return fail(ErrorCode::kDamaged, std::move(text));
 }
 
-Hash128 frame_hash(const DeltaHeader& header, std::span<const std::byte> fixed,
-                   std::span<const std::byte> rest) {
+// `begin` is the fixed part up to the hash.
+Hash128 frame_hash(const DeltaHeader& header, std::span<const std::byte> begin,
+                   std::span<const std::byte> table, std::span<const std::byte> payload) {
   StreamHash hash;
   hash.update(header.delta_uuid.bytes);
-  hash.update(fixed.first(offsetof(XDiskFrame, hash)));
-  hash.update(rest);
+  hash.update(begin);
+  hash.update(table);
+  hash.update(payload);
   return hash.digest();
 }
 
@@ -165,12 +168,9 @@ std::vector<std::byte> encode_delta_frame_head(const DeltaHeader& header, const 
   out.reserve(sizeof disk + frame.entries.size() * kFrameEntryBytes);
   append_struct(out, disk);
   for (const FrameEntry& entry : frame.entries) append_struct(out, pack(entry));
-  StreamHash hash;
-  hash.update(header.delta_uuid.bytes);
-  hash.update(std::span(out).first(offsetof(XDiskFrame, hash)));
-  hash.update(std::span(out).subspan(sizeof disk));
-  hash.update(payload);
-  const Hash128 digest = hash.digest();
+  const auto head = std::span<const std::byte>(out);
+  const Hash128 digest = frame_hash(header, head.first(offsetof(XDiskFrame, hash)),
+                                    head.subspan(sizeof disk), payload);
   std::memcpy(out.data() + offsetof(XDiskFrame, hash), digest.bytes.data(), digest.bytes.size());
   return out;
 }
@@ -208,22 +208,34 @@ Result<FrameShape> decode_frame_shape(const DeltaHeader& header,
 
 Result<DeltaFrame> decode_delta_frame(const DeltaHeader& header,
                                       std::span<const std::byte, kFrameHeaderStoredBytes> fixed,
-                                      std::span<const std::byte> rest) {
+                                      std::span<const std::byte> table,
+                                      std::vector<std::byte> payload) {
   const FrameShape shape = DD_TRY(decode_frame_shape(header, fixed));
-  if (rest.size() != shape.rest_bytes()) return damaged("it has another length");
-  const Hash128 hash = frame_hash(header, fixed, rest);
+  if (table.size() != shape.table_bytes() || payload.size() != shape.payload_bytes)
+    return damaged("it has another length");
+  const Hash128 hash =
+      frame_hash(header, fixed.first<offsetof(XDiskFrame, hash)>(), table, payload);
   if (std::memcmp(hash.bytes.data(), fixed.data() + offsetof(XDiskFrame, hash),
                   hash.bytes.size()) != 0)
     return damaged("its hash is wrong");
-  const std::size_t entries_bytes = std::size_t{shape.entry_count} * kFrameEntryBytes;
   DeltaFrame frame;
-  frame.entries = DD_TRY(decode_entries(header, shape, rest.first(entries_bytes)));
+  frame.entries = DD_TRY(decode_entries(header, shape, table));
   frame.frame_nr = shape.frame_nr;
   frame.encoding = shape.encoding;
   frame.data_bytes = shape.data_bytes;
-  frame.payload.assign(rest.begin() + static_cast<std::ptrdiff_t>(entries_bytes), rest.end());
-  frame.stored_bytes = static_cast<std::uint32_t>(fixed.size() + rest.size());
+  frame.payload = std::move(payload);
+  frame.stored_bytes = static_cast<std::uint32_t>(fixed.size() + shape.rest_bytes());
   return frame;
+}
+
+Result<DeltaFrame> decode_delta_frame(const DeltaHeader& header,
+                                      std::span<const std::byte, kFrameHeaderStoredBytes> fixed,
+                                      std::span<const std::byte> rest) {
+  const FrameShape shape = DD_TRY(decode_frame_shape(header, fixed));
+  if (rest.size() != shape.rest_bytes()) return damaged("it has another length");
+  const auto payload = rest.subspan(shape.table_bytes());
+  return decode_delta_frame(header, fixed, rest.first(shape.table_bytes()),
+                            {payload.begin(), payload.end()});
 }
 
 ChunkHash hash_of_zero_chunk(unsigned chunk_shift) {

@@ -74,13 +74,17 @@ struct FrameShape {
   std::uint32_t entry_count = 0;
   std::uint32_t data_bytes = 0;
   std::uint32_t payload_bytes = 0;
-  std::size_t rest_bytes() const {
-    return std::size_t{entry_count} * kFrameEntryBytes + payload_bytes;
-  }
+  std::size_t table_bytes() const { return std::size_t{entry_count} * kFrameEntryBytes; }
+  std::size_t rest_bytes() const { return table_bytes() + payload_bytes; }
 };
 Result<FrameShape> decode_frame_shape(const DeltaHeader& header,
                                       std::span<const std::byte, kFrameHeaderStoredBytes> bytes);
-// `rest` is what follows the fixed part.
+// What follows the fixed part: the table of entries, then the payload.
+Result<DeltaFrame> decode_delta_frame(const DeltaHeader& header,
+                                      std::span<const std::byte, kFrameHeaderStoredBytes> fixed,
+                                      std::span<const std::byte> table,
+                                      std::vector<std::byte> payload);
+// The same; `rest` is both, one after the other.
 Result<DeltaFrame> decode_delta_frame(const DeltaHeader& header,
                                       std::span<const std::byte, kFrameHeaderStoredBytes> fixed,
                                       std::span<const std::byte> rest);

@@ -17,7 +17,7 @@ namespace ddsnap {
 namespace {
 
 constexpr char kHeaderMagic[8] = {'D', 'D', 'S', 'D', 'E', 'L', 'T', 'A'};
-constexpr std::uint16_t kNewestVersion = 2;
+constexpr std::uint16_t kNewestVersion = 3;
 constexpr std::uint64_t kHeaderSeed = 0x415444484c454444;  // salts: a part read as another fails
 
 enum : std::uint32_t {
@@ -61,6 +61,12 @@ std::uint64_t checksum_before(const XDiskHeader& disk) {
   return checksum_of(bytes_of(disk).first(offsetof(XDiskHeader, checksum)), kHeaderSeed);
 }
 
+// The oldest version that can say it.
+std::uint16_t oldest_version(const DeltaHeader& header) {
+  if (header.frame_data_bytes > kMaxFrameDataBytesOfVersion2) return 3;
+  return header.is_long() || header.is_trimmed ? 2 : 1;
+}
+
 Status check_fixed_fields(const XDiskHeader& disk) {
   if (std::memcmp(disk.magic, kHeaderMagic, sizeof kHeaderMagic) != 0)
     return damaged("not a delta");
@@ -86,7 +92,9 @@ Status check_meaning(const DeltaHeader& header, std::uint32_t flags, std::uint16
   if (((flags & kFlagFull) != 0) != header.is_full())
     return damaged("it contradicts itself about being full");
   const std::uint32_t chunk_bytes = header.to_geometry().chunk_bytes();
-  const std::uint32_t most_bytes = version == 1 ? kMaxFrameDataBytes : kMaxLongFrameDataBytes;
+  const std::uint32_t most_bytes = version == 1   ? kMaxFrameDataBytes
+                                   : version == 2 ? kMaxFrameDataBytesOfVersion2
+                                                  : kMaxLongFrameDataBytes;
   if (header.frame_data_bytes < chunk_bytes || header.frame_data_bytes > most_bytes)
     return damaged(fmt::format("frames of {} bytes are not supported", header.frame_data_bytes));
   if (header.chunk_count > header.to_geometry().chunk_count())
@@ -96,6 +104,14 @@ Status check_meaning(const DeltaHeader& header, std::uint32_t flags, std::uint16
 
 }  // namespace
 
+Status check_frame_memory(const DeltaHeader& header, std::size_t frames, std::size_t memory_bytes) {
+  const std::size_t wanted_bytes = frames * header.frame_data_bytes;
+  if (memory_bytes >= wanted_bytes || !header.is_long()) return {};
+  return fail(ErrorCode::kUsage,
+              fmt::format("the delta's frames have up to {} MiB; they need --memory {}M",
+                          header.frame_data_bytes >> 20, (wanted_bytes + (1u << 20) - 1) >> 20));
+}
+
 const char* name_of(DeltaMode mode) {
   constexpr const char* kNames[] = {"raw", "difference", "best"};
   return kNames[static_cast<std::size_t>(mode) - 1];
@@ -104,7 +120,7 @@ const char* name_of(DeltaMode mode) {
 std::vector<std::byte> encode_delta_header(const DeltaHeader& header) {
   XDiskHeader disk{};
   std::memcpy(disk.magic, kHeaderMagic, sizeof kHeaderMagic);
-  disk.version = static_cast<std::uint16_t>(header.is_long() || header.is_trimmed ? 2 : 1);
+  disk.version = oldest_version(header);
   disk.chunk_shift = static_cast<std::uint8_t>(header.chunk_shift);
   disk.mode = static_cast<std::uint8_t>(header.mode);
   disk.flags = (header.is_full() ? kFlagFull : 0u) |

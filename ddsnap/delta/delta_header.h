@@ -72,4 +72,7 @@ inline constexpr std::size_t kDeltaHeaderBytes = 256;
 std::vector<std::byte> encode_delta_header(const DeltaHeader& header);
 Result<DeltaHeader> decode_delta_header(std::span<const std::byte, kDeltaHeaderBytes> bytes);
 
+// kUsage when so many frames of this delta have no room in the memory that there is.
+Status check_frame_memory(const DeltaHeader& header, std::size_t frames, std::size_t memory_bytes);
+
 }  // namespace ddsnap

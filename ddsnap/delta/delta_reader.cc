@@ -56,14 +56,21 @@ Status DeltaReader::take(std::span<std::byte> into) {
   return {};
 }
 
+Result<std::vector<std::byte>> DeltaReader::take_section(std::size_t length_bytes) {
+  auto bytes = DD_TRY(read_section(*source_, length_bytes));
+  hash_.update(bytes);
+  offset_bytes_ += bytes.size();
+  return bytes;
+}
+
 Result<DeltaFrame> DeltaReader::read_frame(std::span<const std::byte, kIndexHeaderBytes> begin) {
   std::array<std::byte, kFrameHeaderStoredBytes> fixed;
   std::copy(begin.begin(), begin.end(), fixed.begin());
   DD_TRY(take(std::span(fixed).subspan(begin.size())));
   const FrameShape shape = DD_TRY(decode_frame_shape(header_, fixed));
-  std::vector<std::byte> rest(shape.rest_bytes());  // at most a frame and its table
-  DD_TRY(take(rest));
-  DeltaFrame frame = DD_TRY(decode_delta_frame(header_, fixed, rest));
+  const auto table = DD_TRY(take_section(shape.table_bytes()));
+  auto payload = DD_TRY(take_section(shape.payload_bytes));
+  DeltaFrame frame = DD_TRY(decode_delta_frame(header_, fixed, table, std::move(payload)));
   DD_TRY(check_order(frame));
   return frame;
 }

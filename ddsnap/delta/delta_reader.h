@@ -33,6 +33,7 @@ class DeltaReader {
   DeltaReader(ByteSource& source, DeltaHeader header)
       : source_(&source), header_(std::move(header)) {}
   Status take(std::span<std::byte> into);
+  Result<std::vector<std::byte>> take_section(std::size_t length_bytes);
   Result<DeltaFrame> read_frame(std::span<const std::byte, kIndexHeaderBytes> begin);
   Status check_order(const DeltaFrame& frame);
   Status read_end(std::span<const std::byte, kIndexHeaderBytes> begin);

@@ -52,6 +52,7 @@ Result<DeltaHeader> export_rbd(ByteSource& source, BlockDevice* base, const Expo
   std::vector<StoredDelta> deltas;
   deltas.push_back(DD_TRY(StoredDelta::open(source)));
   const DeltaHeader header = deltas.front().header();
+  DD_TRY(check_frame_memory(header, kFramesInMemory, context.memory_bytes));
   if (header.is_full()) base = nullptr;
   if (base != nullptr) DD_TRY(check_base(*base, header));
 

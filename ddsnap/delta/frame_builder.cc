@@ -16,7 +16,7 @@ void FrameBuilder::add(const FrameEntry& entry, std::span<const std::byte> conte
 }
 
 bool FrameBuilder::is_full() const {
-  return content_.size() + chunk_bytes_ > frame_data_bytes_ || entries_.size() >= kMaxFrameEntries;
+  return content_.size() + chunk_bytes_ > frame_data_bytes_ || entries_.size() >= most_entries_;
 }
 
 Result<std::optional<DeltaFrame>> FrameBuilder::take() {

@@ -20,6 +20,7 @@ class FrameBuilder {
   FrameBuilder(const DeltaHeader& header, CodecChoice codec)
       : frame_data_bytes_(header.frame_data_bytes),
         chunk_bytes_(header.to_geometry().chunk_bytes()),
+        most_entries_(header.most_frame_entries()),
         encoder_(header.mode, codec) {}
 
   // `content` for kData only; `old_content` where it is known, for kData with kKnown only.
@@ -35,6 +36,7 @@ class FrameBuilder {
 
   const std::size_t frame_data_bytes_;
   const std::size_t chunk_bytes_;
+  const std::size_t most_entries_;
   FrameEncoder encoder_;
   std::vector<FrameEntry> entries_;
   std::vector<std::byte> content_;

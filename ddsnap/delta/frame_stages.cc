@@ -4,9 +4,11 @@
 
 #include <cstring>
 #include <deque>
+#include <future>
 #include <optional>
 #include <utility>
 
+#include "ddsnap/base/limits.h"
 #include "ddsnap/base/ordered_pipeline.h"
 #include "ddsnap/delta/chunk_io.h"
 
@@ -32,30 +34,35 @@ struct FrameJob {
 
   // Whether the chunks of the prefix are among what is looked at: the frame is one look.
   bool has_prefix() const {
-    return !look.asked.empty() &&
+    return is_last && !look.asked.empty() &&
            look.asked.front().entry.first == piped.frame.entries.front().first;
   }
+  // And are all of it, so that the one is the other.
+  bool is_prefix() const { return has_prefix() && look.read_chunks == prefix_chunks.size(); }
   std::size_t weight_bytes() const {
     return present_buffer.size() + prefix_buffer.size() + piped.frame.payload.size() +
            piped.frame.data_bytes;
   }
 };
 
-// Reads ahead: frames and, in one batch, what the target holds in the chunks of several.
+// Reads ahead: frames and, in one batch, what the target holds in the chunks of several. While one
+// group is on its way from the target, the next one is read from the delta.
 class FrameFeeder {
  public:
   FrameFeeder(DeltaReader& reader, BlockDevice* target, const FrameStages& stages,
-              std::size_t group_bytes)
+              std::size_t group_bytes, bool has_threads)
       : reader_(reader),
         header_(reader.header()),
         target_(target),
         stages_(stages),
-        group_bytes_(group_bytes) {
+        group_bytes_(group_bytes),
+        // Where a frame is larger than a group, one of them is enough in memory.
+        reads_ahead_(has_threads && header_.frame_data_bytes <= group_bytes) {
     if (target_ != nullptr) io_.emplace(*target_, header_.to_geometry());
   }
 
   Result<bool> next(FrameJob& job) {
-    if (ready_.empty() && !failure_) DD_TRY(read_group());
+    if (ready_.empty()) DD_TRY(next_group());
     if (ready_.empty() && failure_) return std::unexpected(*failure_);
     if (ready_.empty()) return false;
     std::swap(job, ready_.front());
@@ -65,25 +72,52 @@ class FrameFeeder {
   }
 
  private:
-  Status read_group() {
-    std::size_t bytes = 0;
-    while (!is_at_end_ && !failure_ && bytes < group_bytes_) {
-      const std::size_t from = ready_.size();
-      // What came before a failure is dealt with first.
-      if (auto added = add_next(); !added) failure_ = std::move(added).error();
-      for (std::size_t i = from; i < ready_.size(); ++i) bytes += ready_[i].weight_bytes();
-    }
-    return read_present();
+  using Group = std::deque<FrameJob>;
+
+  Status next_group() {
+    if (!reading_.valid()) start_reading(take_group());
+    Group after;
+    if (reads_ahead_) after = take_group();
+    DD_TRY(reading_.get());
+    ready_ = std::exchange(group_, {});
+    if (!after.empty()) start_reading(std::move(after));
+    return {};
   }
 
-  Status add_next() {
+  void start_reading(Group group) {
+    group_ = std::move(group);
+    const auto how = reads_ahead_ && io_ ? std::launch::async : std::launch::deferred;
+    reading_ = std::async(how, [this] { return read_present(); });
+  }
+
+  // Looks up to the size of a group, with room for what they want to know.
+  Group take_group() {
+    Group group;
+    std::size_t bytes = 0;
+    while (bytes < group_bytes_) {
+      // What came before a failure is dealt with first.
+      if (planned_.empty() && !is_at_end_ && !failure_)
+        if (auto added = plan_next(); !added) failure_ = std::move(added).error();
+      if (planned_.empty()) break;
+      group.push_back(std::move(planned_.front()));
+      planned_.pop_front();
+      FrameJob& job = group.back();
+      room_in(job.present_buffer, job.look.read_chunks << header_.chunk_shift);
+      if (!job.is_prefix())
+        room_in(job.prefix_buffer, job.prefix_chunks.size() << header_.chunk_shift);
+      bytes += job.weight_bytes();
+    }
+    return group;
+  }
+
+  Status plan_next() {
     auto frame = DD_TRY(reader_.next());
-    if (frame) return add(*std::move(frame));
+    if (frame) return plan(*std::move(frame));
     is_at_end_ = true;
     return {};
   }
 
-  Status add(DeltaFrame frame) {
+  Status plan(DeltaFrame frame) {
     const FramePlan plan = stages_.plan(frame);
     std::vector<Look> looks(1);
     if (plan.is_compared) looks = DD_TRY(plan_looks(header_, *target_, frame));
@@ -92,12 +126,10 @@ class FrameFeeder {
       FrameJob& job = add_job();
       job.plan = plan;
       job.look = std::move(look);
-      room_in(job.present_buffer, job.look.read_chunks << header_.chunk_shift);
     }
-    FrameJob& last = ready_.back();
+    FrameJob& last = planned_.back();
     last.is_last = true;
     if (plan.decode != FramePlan::Decode::kNo) last.prefix_chunks = prefix_chunks(frame);
-    room_in(last.prefix_buffer, last.prefix_chunks.size() << header_.chunk_shift);
     last.piped.frame = std::move(frame);
     return {};
   }
@@ -111,15 +143,16 @@ class FrameFeeder {
     job.is_last = false;
     job.piped.frame = {};
     job.prefix_chunks.clear();
-    ready_.push_back(std::move(job));
-    return ready_.back();
+    planned_.push_back(std::move(job));
+    return planned_.back();
   }
 
+  // For the group that waits for it.
   Status read_present() {
     if (!io_) return {};
     std::vector<IoRequest> batch;
     std::vector<std::pair<std::vector<ChunkNr>, std::span<std::byte>>> reads;
-    for (FrameJob& job : ready_) {
+    for (FrameJob& job : group_) {
       const auto chunks = chunks_to_read(job.look);
       if (!chunks.empty()) reads.emplace_back(chunks, job.present_buffer.span());
       if (!job.prefix_chunks.empty() && !job.has_prefix())
@@ -137,11 +170,15 @@ class FrameFeeder {
   BlockDevice* const target_;
   const FrameStages& stages_;
   const std::size_t group_bytes_;
+  const bool reads_ahead_;
   std::optional<ChunkIo> io_;
-  std::deque<FrameJob> ready_;
+  Group ready_;    // to be handed out
+  Group group_;    // being read
+  Group planned_;  // the looks of a frame that are in no group yet
   std::vector<FrameJob> spare_;
   bool is_at_end_ = false;
   std::optional<Error> failure_;
+  std::future<Status> reading_;  // last: its thread uses the others
 };
 
 // What a worker does with a job.
@@ -159,19 +196,36 @@ class FrameWorker {
     }
     piped.is_decoded = false;
     if (!job.is_last || job.plan.decode == FramePlan::Decode::kNo) return {};
+    const Status decoded = decode_where_asked(job);
+    let_go_if_large(job.present_buffer);
+    let_go_if_large(job.prefix_buffer);
+    return decoded;
+  }
+
+ private:
+  Status decode_where_asked(FrameJob& job) {
+    PipedFrame& piped = job.piped;
     const auto prefix = make_prefix(job);
     const bool is_difference = piped.frame.encoding == Encoding::kZstdDifference;
-    if (is_difference && job.plan.decode == FramePlan::Decode::kWhereBefore &&
+    // Where all was compared and is as before, the prefix is.
+    const bool is_known = job.has_prefix() && piped.is_before;
+    if (is_difference && job.plan.decode == FramePlan::Decode::kWhereBefore && !is_known &&
         !is_right_prefix(header_, piped.frame, prefix))
       return {};
     return decode(piped, prefix);
   }
 
- private:
+  // What a long frame took is wanted elsewhere before the next one comes.
+  static void let_go_if_large(AlignedBuffer& buffer) {
+    if (buffer.size() > kFrameGroupBytes) buffer = AlignedBuffer();
+  }
+
   std::span<const std::byte> make_prefix(FrameJob& job) const {
     const std::size_t chunk_bytes = header_.to_geometry().chunk_bytes();
-    const auto prefix =
-        job.prefix_buffer.span().first(job.prefix_chunks.size() << header_.chunk_shift);
+    const std::size_t prefix_bytes = job.prefix_chunks.size() << header_.chunk_shift;
+    // Cut already, when it was judged.
+    if (job.is_prefix()) return job.present_buffer.span().first(prefix_bytes);
+    const auto prefix = job.prefix_buffer.span().first(prefix_bytes);
     if (job.has_prefix()) gather(job, prefix, chunk_bytes);
     cut_prefix(header_, job.prefix_chunks, prefix);
     return prefix;
@@ -243,11 +297,15 @@ Status run_alone(const OrderedPipeline<FrameJob>::Stages& stages,
 
 Status run_frames(DeltaReader& reader, BlockDevice* target, const FrameStages& stages,
                   const WorkContext& context) {
+  DD_TRY(check_frame_memory(reader.header(),
+                            target == nullptr ? kFramesInMemoryToLook : kFramesInMemory,
+                            context.memory_bytes));
   const PipelineLimits limits{.workers = context.workers,
                               .memory_bytes = context.memory_bytes / 4,
                               .max_jobs = kMaxFramesInFlight};
   FrameFeeder feeder(reader, target, stages,
-                     std::min(kFrameGroupBytes, std::max<std::size_t>(1, limits.memory_bytes / 4)));
+                     std::min(kFrameGroupBytes, std::max<std::size_t>(1, limits.memory_bytes / 4)),
+                     context.workers > 0);
   std::deque<FrameWorker> workers;
   for (unsigned i = 0; i < std::max(limits.workers, 1u); ++i) workers.emplace_back(reader.header());
   FrameGatherer gatherer(stages);

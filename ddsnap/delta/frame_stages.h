@@ -53,7 +53,8 @@ struct FrameStages {
 };
 
 // All frames up to the end of the delta; the reader has checked all of it then. `target` may be
-// null where nothing is compared and no difference decoded.
+// null where nothing is compared and no difference decoded. kUsage where the context has too little
+// memory for frames as long as the header announces.
 Status run_frames(DeltaReader& reader, BlockDevice* target, const FrameStages& stages,
                   const WorkContext& context);
 

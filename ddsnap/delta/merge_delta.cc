@@ -148,7 +148,7 @@ class Merger {
 
   bool has_room() const {
     return bytes_.size() + chunk_bytes_ <= merged_.frame_data_bytes &&
-           gathered_.size() < kMaxFrameEntries;
+           gathered_.size() < merged_.most_frame_entries();
   }
 
   Status gather(const MergedEntry& merged) {
@@ -242,6 +242,7 @@ Result<MergeReport> merge_deltas(std::span<ByteSource* const> sources, BlockDevi
   merged.mode = is_raw ? DeltaMode::kRaw : DeltaMode::kBest;
   merged.delta_uuid = Uuid::make(random);
   merged.created_ns = options.created_ns;
+  DD_TRY(check_frame_memory(merged, kFramesInMemory, context.memory_bytes));
   DD_TRY(check_and_count(chain, context));
   Merger merger(chain, base);
   const DeltaTotals totals = DD_TRY(write_frames(

@@ -16,10 +16,10 @@ bool is_prefix_part(const FrameEntry& entry) {
 // Cuts entries into looks.
 class LookPlanner {
  public:
-  LookPlanner(const DeltaHeader& header, BlockDevice& target)
+  LookPlanner(const DeltaHeader& header, BlockDevice& target, std::size_t most_bytes)
       : geometry_(header.to_geometry()),
         target_(target),
-        most_(std::max<std::size_t>(1, kReadPieceBytes >> header.chunk_shift)) {}
+        most_(std::max<std::size_t>(1, most_bytes >> header.chunk_shift)) {}
 
   Status add(const FrameEntry& entry) {
     const std::uint64_t run_bytes = std::uint64_t{entry.count} << geometry_.chunk_shift;
@@ -130,7 +130,9 @@ PresentRun judge_run(const DeltaHeader& header, const FrameEntry& entry, ChunkRa
 
 Result<std::vector<Look>> plan_looks(const DeltaHeader& header, BlockDevice& target,
                                      const DeltaFrame& frame) {
-  LookPlanner planner(header, target);
+  const bool is_difference = frame.encoding == Encoding::kZstdDifference;
+  LookPlanner planner(header, target,
+                      std::max<std::size_t>(kReadPieceBytes, is_difference ? frame.data_bytes : 0));
   for (const FrameEntry& entry : frame.entries) DD_TRY(planner.add(entry));
   return planner.take();
 }

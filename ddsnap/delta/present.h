@@ -31,14 +31,16 @@ struct Looked {
   bool is_hole = false;  // known to read as zeros; otherwise the chunks are in the look's buffer
 };
 
-// What is looked at together: at most kReadPieceBytes of it, or one chunk, are to be read.
+// What is looked at together.
 struct Look {
   std::vector<Looked> asked;
   std::size_t read_chunks = 0;
 };
 
-// The looks that a frame takes, in order. Holes of the target are told apart in runs of zeros
-// alone: a full delta of a sparse volume has little else.
+// The looks that a frame takes, in order. Of each at most kReadPieceBytes, or one chunk, are to be
+// read; of a difference as much as it has content, so that its prefix is one look where it names
+// nothing else. Holes of the target are told apart in runs of zeros alone: a full delta of a sparse
+// volume has little else.
 Result<std::vector<Look>> plan_looks(const DeltaHeader& header, BlockDevice& target,
                                      const DeltaFrame& frame);
 // The chunks to read, in order.

@@ -21,9 +21,10 @@ Result<TargetState> VolumeRecord::load() {
   return TargetState{.snapshot_uuid = base_, .window = window_};
 }
 
-Status VolumeRecord::store(const TargetState& state) {
-  if (!state.window) return {};
-  DD_TRY(file_.store(state));
+Status VolumeRecord::store(const TargetState& state,
+                           const std::function<Status()>& last_condition) {
+  if (!state.window) return last_condition();
+  DD_TRY(file_.store(state, last_condition));
   window_ = state.window;
   window_->saved.clear();  // of no use to anybody who asks window()
   return {};

@@ -21,7 +21,8 @@ class VolumeRecord final : public ApplyState {
   Status forget();
 
   Result<TargetState> load() override;
-  Status store(const TargetState& state) override;
+  using ApplyState::store;
+  Status store(const TargetState& state, const std::function<Status()>& last_condition) override;
 
  private:
   explicit VolumeRecord(FileApplyState file) : file_(std::move(file)) {}

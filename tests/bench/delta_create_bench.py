@@ -221,8 +221,8 @@ class Bench:
                                             self.path(f"out.patch-from-{level}")]
             calls[f"x-{level}"] = self.create(f"x-{level}", "-x", "--codec", f"zstd:{level}")
             calls[f"b-{level}"] = self.create(f"b-{level}", "-b", "--codec", f"zstd:{level}")
-            if LONG:
-                calls[f"b-{level}-long"] = self.create(f"b-{level}-long", "-b", *LONG, "--codec", f"zstd:{level}")
+            calls[f"x-{level}-long"] = self.create(f"x-{level}-long", "-x", *LONG, "--codec", f"zstd:{level}")
+            calls[f"b-{level}-long"] = self.create(f"b-{level}-long", "-b", *LONG, "--codec", f"zstd:{level}")
         if XDELTA3:
             calls["xdelta3-9"] = [XDELTA3, "-9", "-e", "-f", "-s", old, new, self.path("out.xdelta3-9")]
         got = self.in_turns(calls, rounds=max(1, ROUNDS // 2))
@@ -236,7 +236,7 @@ class Bench:
                 print()
 
 
-LONG = ["--long", "16M"] if b"--long" in subprocess.run([DDSNAP, "create-delta", "--help"], stdout=subprocess.PIPE).stdout else []
+LONG = ["--long", "128M", "--memory", "640M"]
 
 
 def main():

@@ -97,13 +97,23 @@ inline std::unique_ptr<MemoryDevice> device_of(const Bytes& bytes, std::string n
                                         std::move(name));
 }
 
+// What a file would give again: a state that is stored borrows what its window saves.
+inline TargetState as_loaded(const TargetState& state) {
+  auto again = decode_target_state(encode_target_state(state));
+  EXPECT_TRUE(again) << again.error().text;
+  return *std::move(again);
+}
+
 // The record of a target, in memory.
 class MemoryApplyState final : public ApplyState {
  public:
   Result<TargetState> load() override { return state_; }
-  Status store(const TargetState& state) override {
+  using ApplyState::store;
+  Status store(const TargetState& state, const std::function<Status()>& last_condition) override {
     ++stores_;
-    state_ = state;
+    TargetState again = as_loaded(state);
+    DD_TRY(last_condition());
+    state_ = std::move(again);
     return {};
   }
   TargetState state_;

@@ -1,7 +1,8 @@
 // TIMELINES 7: an apply that is interrupted at any write or flush, power cut included, is run again
 // and ends in the right state. The target is a simulated disk whose unflushed writes are kept,
 // dropped or torn; the apply journal is replaced as a whole or not at all, and the power also goes
-// before and after each such replacement. Raw and difference deltas, full ones, from file and pipe.
+// before and after each such replacement. Raw and difference deltas, long frames, full ones, from
+// file and pipe.
 // Shown to test something: without the target's flushes, or with a journal that forgets its window,
 // some outcome is not repaired.
 #include <gtest/gtest.h>
@@ -23,10 +24,13 @@ class CrashingApplyState final : public ApplyState {
   CrashingApplyState(SimWorld& world, TargetState state)
       : world_(world), state_(std::move(state)) {}
   Result<TargetState> load() override { return state_; }
-  Status store(const TargetState& state) override {
+  using ApplyState::store;
+  Status store(const TargetState& state, const std::function<Status()>& last_condition) override {
     const bool is_cut = stores_++ == cut_at_;
+    TargetState again = as_loaded(state);
+    DD_TRY(last_condition());
     if (world_.crashed() || (is_cut && !lands_)) return cut();
-    state_ = state;
+    state_ = std::move(again);
     if (forgets_) state_.window.reset();
     if (is_cut) return cut();
     return {};
@@ -154,6 +158,19 @@ TEST(ApplyCrash, Timeline7_DifferencesFromFile) {
 
 TEST(ApplyCrash, Timeline7_DifferencesThroughAPipe) {
   cut_everywhere(make_job(34, DeltaMode::kDifference, true), Sabotage::kNone, 34);
+}
+
+// A frame is larger than a window, which it then is alone; what it differs from is in three places.
+TEST(ApplyCrash, Timeline7_FramesOfMoreThanAMebibyte) {
+  Job job;
+  job.pair = make_pair_of_volumes(39, 5 << 20, 5 << 20, 18);
+  job.delta = job.pair.delta(job.pair.list(),
+                             {.mode = DeltaMode::kDifference, .frame_data_bytes = 2 << 20});
+  job.target_before = job.pair.old_bytes;
+  for (const bool is_pipe : {false, true}) {
+    job.is_pipe = is_pipe;
+    cut_everywhere(job, Sabotage::kNone, 39);
+  }
 }
 
 TEST(ApplyCrash, Timeline7_BestThatGrows) {

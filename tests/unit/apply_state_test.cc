@@ -30,8 +30,9 @@ TargetState example(std::uint64_t seed) {
                      .is_forced = true,
                      .has_undo = true,
                      .undo_frames = 77};
-  window.saved.push_back({8, random_bytes(random, 5000)});
-  window.saved.push_back({9, random_bytes(random, 100)});
+  window.loaded = std::make_shared<const Bytes>(random_bytes(random, 5100));
+  window.saved.push_back({8, std::span(*window.loaded).first(5000)});
+  window.saved.push_back({9, std::span(*window.loaded).subspan(5000)});
   state.window = window;
   return state;
 }
@@ -59,7 +60,7 @@ void expect_equal(const TargetState& a, const TargetState& b) {
   ASSERT_EQ(a.window->saved.size(), b.window->saved.size());
   for (std::size_t i = 0; i < a.window->saved.size(); ++i) {
     EXPECT_EQ(a.window->saved[i].frame_nr, b.window->saved[i].frame_nr);
-    EXPECT_TRUE(a.window->saved[i].content == b.window->saved[i].content);
+    EXPECT_TRUE(std::ranges::equal(a.window->saved[i].content, b.window->saved[i].content));
   }
 }
 

@@ -1,7 +1,7 @@
 // Shows that what --save-undo writes takes the target back: after the apply, and after a power cut
 // at any write or flush of it, from the unfinished file; that an apply which goes on after the cut
 // finishes its undo too; and that a rollback which is itself cut can be run again. Volumes that
-// keep their size, grow, shrink, and full deltas over garbage.
+// keep their size, grow, shrink, full deltas over garbage, trimmed ones, long frames.
 #include "ddsnap/delta/undo_file.h"
 
 #include <gtest/gtest.h>
@@ -57,6 +57,26 @@ Job make_full_job(std::uint64_t seed) {
   return job;
 }
 
+// Every chunk is listed, and those that are as before are left out of the delta.
+Job make_trimmed_job(std::uint64_t seed) {
+  Job job = make_job(seed, kSize, kSize, DeltaMode::kBest);
+  Changelist list = job.pair.list();
+  list.ranges = {{{0}, static_cast<std::uint32_t>(list.to_geometry().chunk_count())}};
+  list.before.clear();
+  job.delta = job.pair.delta(
+      list, {.mode = DeltaMode::kBest, .frame_data_bytes = 8192, .is_trimmed = true});
+  return job;
+}
+
+// Frames of more than a mebibyte, larger than a window.
+Job make_long_job(std::uint64_t seed) {
+  Job job{.pair = make_pair_of_volumes(seed, 5 << 20, 5 << 20, 18)};
+  job.delta = job.pair.delta(job.pair.list(),
+                             {.mode = DeltaMode::kDifference, .frame_data_bytes = 2 << 20});
+  job.before = job.pair.old_bytes;
+  return job;
+}
+
 std::vector<Job> all_jobs() {
   std::vector<Job> jobs;
   jobs.push_back(make_job(51, kSize, kSize, DeltaMode::kBest));
@@ -64,6 +84,8 @@ std::vector<Job> all_jobs() {
   jobs.push_back(make_job(53, kSize / 2 + 512, kSize, DeltaMode::kBest));
   jobs.push_back(make_job(54, kSize, kSize / 2 + 512, DeltaMode::kDifference));
   jobs.push_back(make_full_job(55));
+  jobs.push_back(make_trimmed_job(66));
+  jobs.push_back(make_long_job(67));
   return jobs;
 }
 
@@ -73,9 +95,12 @@ class PoweredState final : public ApplyState {
   PoweredState(const SimWorld& world, TargetState state)
       : world_(world), state_(std::move(state)) {}
   Result<TargetState> load() override { return state_; }
-  Status store(const TargetState& state) override {
+  using ApplyState::store;
+  Status store(const TargetState& state, const std::function<Status()>& last_condition) override {
+    TargetState again = as_loaded(state);
+    DD_TRY(last_condition());
     if (world_.crashed()) return fail(ErrorCode::kIo, "the power is gone");
-    state_ = state;
+    state_ = std::move(again);
     return {};
   }
   const SimWorld& world_;
@@ -235,6 +260,14 @@ TEST(ApplyUndo, PowerCutOfAVolumeThatGrowsOrShrinks) {
 
 TEST(ApplyUndo, PowerCutOfAForcedFullDelta) {
   cut_everywhere(make_full_job(64), 3);
+}
+
+TEST(ApplyUndo, PowerCutOfATrimmedDelta) {
+  cut_everywhere(make_trimmed_job(68), 3);
+}
+
+TEST(ApplyUndo, PowerCutOfLongFrames) {
+  cut_everywhere(make_long_job(69), 7);
 }
 
 TEST(ApplyUndo, UndoThatLacksTheWindowIsRefused) {

@@ -27,7 +27,8 @@ Result<CreateDeltaReport> create(const Changelist& list, BlockDevice* from, Bloc
   return create_delta(list, from, to, {.mode = mode}, random, sink);
 }
 
-void expect_error(const Result<CreateDeltaReport>& result, const std::string& text) {
+template <class Report>
+void expect_error(const Result<Report>& result, const std::string& text) {
   ASSERT_FALSE(result) << "should have said: " << text;
   EXPECT_NE(result.error().text.find(text), std::string::npos) << result.error().text;
 }
@@ -245,7 +246,33 @@ TEST(CreateDelta, LongFramesNeedTheirMemory) {
   MemorySink sink;
   const CreateDeltaOptions options{.frame_data_bytes = kMaxLongFrameDataBytes};
   expect_error(create_delta(pair.list(), from.get(), to.get(), options, random, sink, context),
-               "need five times that memory");
+               "they need --memory 640M");
+}
+
+// Whoever applies it says how much memory there is; what needs more is refused before anything.
+TEST(CreateDelta, TheLongestFramesAreAppliedWhereThereIsMemoryForThem) {
+  const Pair pair = make_pair_of_volumes(15, 4 << 20, 4 << 20);
+  const auto from = device_of(pair.old_bytes);
+  const auto to = device_of(pair.new_bytes);
+  WorkContext context{.workers = 2};
+  context.memory_bytes = 5 * std::size_t{kMaxLongFrameDataBytes};
+  SeededRandom random(15);
+  MemorySink sink;
+  const CreateDeltaOptions options{.mode = DeltaMode::kDifference,
+                                   .frame_data_bytes = kMaxLongFrameDataBytes};
+  ASSERT_OK(create_delta(pair.list(), from.get(), to.get(), options, random, sink, context));
+  const auto target = device_of(pair.old_bytes);
+  MemoryApplyState state;
+  const auto apply_here = [&] {
+    MemorySource source(sink.bytes());
+    return apply_delta(source, *target, state, {}, context);
+  };
+  context.memory_bytes -= 1;
+  expect_error(apply_here(), "they need --memory 640M");
+  EXPECT_EQ(state.stores_, 0);
+  context.memory_bytes += 1;
+  ASSERT_OK(apply_here());
+  EXPECT_TRUE(target->content().to_vector() == pair.new_bytes);
 }
 
 TEST(CreateDelta, InterruptedItLeavesNothing) {

@@ -120,7 +120,7 @@ TEST(DeltaFormat, GoldenFileOfVersion2) {
   EXPECT_EQ(parsed.trailer.totals.chunks, 2u);
 }
 
-// What only version 2 may say is damage in version 1.
+// What a newer version alone may say makes it one; all else stays as old programs know it.
 TEST(DeltaFormat, AProgramOfVersion1WouldKnow) {
   const Pair pair = example();
   const Parsed parsed = parse(pair.delta(pair.list()));
@@ -131,6 +131,10 @@ TEST(DeltaFormat, AProgramOfVersion1WouldKnow) {
   header.is_trimmed = false;
   header.frame_data_bytes = kMaxFrameDataBytes + 1;
   EXPECT_EQ(encode_delta_header(header)[8], std::byte{2});
+  header.frame_data_bytes = kMaxFrameDataBytesOfVersion2;
+  EXPECT_EQ(encode_delta_header(header)[8], std::byte{2});
+  header.frame_data_bytes = kMaxFrameDataBytesOfVersion2 + 1;
+  EXPECT_EQ(encode_delta_header(header)[8], std::byte{3});
 }
 
 TEST(DeltaFormat, GrownVolumeMustBeComplete) {
