@@ -12,7 +12,7 @@ namespace ddsnap::fuzz {
 
 namespace {
 
-constexpr std::size_t kChecksumAt = 80;
+constexpr std::size_t kChecksumAt = 88;
 constexpr std::uint64_t kSeed = 0x594c505041534444;
 constexpr std::size_t kVolumeBytes = 20 << 10;
 
