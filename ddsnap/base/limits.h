@@ -24,6 +24,8 @@ inline constexpr std::size_t kDefaultCacheBytes = 8u << 20;  // metadata blocks 
 
 inline constexpr std::size_t kCheckPieceBytes = 1u << 20;  // read by one piece of a check
 inline constexpr std::size_t kMaxDamagesPerPiece = 512;    // told exactly
+// How far behind a 32nd of the device a lost superblock is looked for: the largest journal.
+inline constexpr std::uint64_t kSuperblockSearchBytes = 1088u << 20;
 
 // Protocol
 inline constexpr std::size_t kMaxMessageBytes = 64u << 10;  // header included

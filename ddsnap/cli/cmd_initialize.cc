@@ -69,7 +69,7 @@ bool ask_to_overwrite(const std::string& snapstore) {
 }
 
 Status check_overwrite(const Options& options, const OpenDevices& devices) {
-  if (options.is_sure || !DD_TRY(is_store(devices.for_store()))) return {};
+  if (options.is_sure || !DD_TRY(is_store(devices.for_store(), options.format))) return {};
   const bool can_ask = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
   if (can_ask && !options.is_dry_run && ask_to_overwrite(options.snapstore)) return {};
   return fail(ErrorCode::kExists,

@@ -10,6 +10,7 @@
 #include "server/store/manifest.h"
 #include "server/store/salvage.h"
 #include "server/store/superblock.h"
+#include "server/store/superblock_search.h"
 
 namespace ddsnap {
 
@@ -23,10 +24,19 @@ class StoreDumper {
       : metadata_(metadata), options_(options), out_(out) {}
 
   Result<bool> dump() {
-    Result<Superblock> copies[2] = {read_superblock_copy(metadata_, 0),
-                                    read_superblock_copy(metadata_, 1)};
-    for (const Result<Superblock>& copy : copies)
-      if (copy && (!superblock_ || copy->sequence > superblock_->sequence)) superblock_ = *copy;
+    std::vector<Result<Superblock>> copies = {read_superblock_copy(metadata_, 0),
+                                              read_superblock_copy(metadata_, 1)};
+    choose_superblock(copies);
+    if (superblock_ && superblock_->role == StoreRole::kMetadata) {
+      const Layout layout = superblock_->layout;
+      copies.push_back(read_superblock_copy(metadata_, 2, layout));
+      choose_superblock(copies);
+    }
+    if (!superblock_) {
+      const auto found = DD_TRY(find_third_superblock(metadata_, false));
+      if (found) copies.push_back(found->superblock);
+      choose_superblock(copies);
+    }
     if (!superblock_) {
       const bool is_none = copies[0].error().code == ErrorCode::kNotInitialized;
       const Error& error = copies[is_none ? 1 : 0].error();
@@ -48,15 +58,22 @@ class StoreDumper {
  private:
   const Layout& layout() const { return superblock_->layout; }
 
+  void choose_superblock(const std::vector<Result<Superblock>>& copies) {
+    for (const Result<Superblock>& copy : copies)
+      if (copy && (!superblock_ || copy->sequence > superblock_->sequence)) superblock_ = *copy;
+  }
+
   ordered_json damaged(const std::string& where, const Error& error) {
     damage_.push_back(where + ": " + error.message());
     return error.message();
   }
 
-  void dump_superblocks(std::span<const Result<Superblock>, 2> copies) {
+  void dump_superblocks(const std::vector<Result<Superblock>>& copies) {
     out_.begin_array("superblocks");
     for (std::size_t i = 0; i < copies.size(); ++i) {
-      ordered_json json = {{"copy", i}, {"offset_bytes", kSuperblockOffsets[i]}};
+      const Layout placed = superblock_ ? superblock_->layout : Layout{};
+      ordered_json json = {{"copy", i},
+                           {"offset_bytes", placed.superblock_offset_bytes(static_cast<int>(i))}};
       if (copies[i])
         json.update(to_json(*copies[i]));
       else
@@ -78,11 +95,19 @@ class StoreDumper {
   }
 
   void dump_manifest() {
-    const auto bytes = read_blob(metadata_, layout(), superblock_->store, MetadataType::kManifest,
-                                 superblock_->manifest);
-    const auto state = bytes ? decode_manifest(*bytes) : std::unexpected(bytes.error());
+    std::optional<State> state;
+    std::string error;
+    for (std::size_t copy = 0; copy < superblock_->manifests.size(); ++copy) {
+      const auto bytes = read_blob(metadata_, layout(), superblock_->store, MetadataType::kManifest,
+                                   superblock_->manifests[copy]);
+      auto decoded = bytes ? decode_manifest(*bytes) : std::unexpected(bytes.error());
+      if (!decoded)
+        error = damaged(fmt::format("copy {} of the manifest", copy), decoded.error());
+      else if (!state)
+        state = std::move(*decoded);
+    }
     if (!state) {
-      out_.value("manifest", {{"error", damaged("manifest", state.error())}});
+      out_.value("manifest", {{"error", error}});
       return;
     }
     out_.value("manifest", {{"boundaries", state->boundaries.size()},
@@ -197,19 +222,25 @@ class StoreDumper {
   }
 
   void dump_journal() {
-    const auto ring = JournalRing::read(metadata_, layout(), superblock_->store);
-    if (!ring) {
-      out_.value("journal", {{"error", damaged("journal", ring.error())}});
+    const auto rings = JournalRings::read(metadata_, layout(), superblock_->store);
+    if (!rings) {
+      out_.value("journal", {{"error", damaged("journal", rings.error())}});
       return;
     }
     JournalPosition position = superblock_->journal;
     out_.begin_array("journal");
-    while (const auto record = ring->next(position)) {
+    bool is_last_halved = false;
+    while (const auto record = rings->next(position)) {
+      if (is_last_halved)
+        damaged("journal", {.code = ErrorCode::kDamaged,
+                            .text = fmt::format("record {} is in one of its two places only",
+                                                position.last_number)});
+      is_last_halved = !rings->is_in_both(*record);
       dump_record(*record);
       position = record->end();
       if (record->is_seal) break;
     }
-    const auto later = ring->later_than(position.last_number);
+    const auto later = rings->later_than(position.last_number);
     if (!later.empty())
       damaged("journal", {.code = ErrorCode::kDamaged,
                           .text = fmt::format("record {} is damaged: a later one is there",

@@ -126,9 +126,10 @@ ordered_json to_json(const Superblock& superblock) {
           {"journal_next_offset_bytes", superblock.journal.next_offset_bytes},
           {"journal_last_number", superblock.journal.last_number},
           {"journal_last_checksum", hex_text(superblock.journal.last_checksum)},
-          {"manifest_owner", hex_text(superblock.manifest.owner)},
-          {"manifest_bytes", superblock.manifest.size_bytes},
-          {"manifest_extents", to_json(superblock.manifest.extents)},
+          {"manifest_owner", hex_text(superblock.manifests[0].owner)},
+          {"manifest_bytes", superblock.manifests[0].size_bytes},
+          {"manifest_extents",
+           {to_json(superblock.manifests[0].extents), to_json(superblock.manifests[1].extents)}},
           {"closed", static_cast<std::uint32_t>(superblock.closed)},
           {"closed_why", superblock.closed_why}};
 }

@@ -38,19 +38,21 @@ Result<std::vector<SpaceMap::Stretch>> allocate_blocks(SpaceMap& space, std::uin
   return extents;
 }
 
-Result<PlannedBlob> plan_blob(std::span<const std::byte> bytes, ObjectId object, const Uuid& store,
-                              SpaceMap& space) {
+namespace {
+
+Result<PlannedBlob> plan(std::span<const std::byte> bytes, ObjectId object, const Uuid& store,
+                         SpaceMap& space, std::size_t max_extents) {
   const std::uint64_t blocks = blob_blocks(bytes.size());
-  PlannedBlob plan{.ref = {.owner = object.owner, .size_bytes = bytes.size(), .extents = {}},
-                   .blocks = {}};
-  plan.ref.extents = DD_TRY(allocate_blocks(space, blocks, kMaxBlobExtents));
-  plan.blocks.extents = plan.ref.extents;
-  plan.blocks.buffer = AlignedBuffer(blocks * kMetadataBlockBytes);
+  PlannedBlob planned{.ref = {.owner = object.owner, .size_bytes = bytes.size(), .extents = {}},
+                      .blocks = {}};
+  planned.ref.extents = DD_TRY(allocate_blocks(space, blocks, max_extents));
+  planned.blocks.extents = planned.ref.extents;
+  planned.blocks.buffer = AlignedBuffer(blocks * kMetadataBlockBytes);
   std::uint32_t index = 0;
-  for (const auto& extent : plan.ref.extents) {
+  for (const auto& extent : planned.ref.extents) {
     for (std::uint32_t i = 0; i < extent.count; ++i, ++index) {
-      const auto block = plan.blocks.buffer.span().subspan(std::size_t{index} * kMetadataBlockBytes,
-                                                           kMetadataBlockBytes);
+      const auto block = planned.blocks.buffer.span().subspan(
+          std::size_t{index} * kMetadataBlockBytes, kMetadataBlockBytes);
       const auto part = bytes.first(std::min<std::size_t>(bytes.size(), kMetadataPayloadBytes));
       std::memcpy(block.data() + sizeof(MetadataBlockHeaderDisk), part.data(), part.size());
       bytes = bytes.subspan(part.size());
@@ -58,7 +60,30 @@ Result<PlannedBlob> plan_blob(std::span<const std::byte> bytes, ObjectId object,
                           static_cast<std::uint32_t>(part.size()));
     }
   }
-  return plan;
+  return planned;
+}
+
+}  // namespace
+
+Result<PlannedBlob> plan_blob(std::span<const std::byte> bytes, ObjectId object, const Uuid& store,
+                              SpaceMap& space) {
+  return plan(bytes, object, store, space, kMaxBlobExtents);
+}
+
+Result<std::array<PlannedBlob, 2>> plan_two_blobs(std::span<const std::byte> bytes,
+                                                  ObjectId first_object, const Uuid& store,
+                                                  SpaceMap& space) {
+  PlannedBlob first = DD_TRY(plan(bytes, first_object, store, space, kMaxManifestExtents));
+  space.jump_half_way();
+  auto second =
+      plan(bytes, {first_object.type, first_object.owner + 1}, store, space, kMaxManifestExtents);
+  space.jump_half_way();
+  if (!second) {
+    for (const auto& extent : first.ref.extents)
+      for (std::uint32_t i = 0; i < extent.count; ++i) space.mark_free(extent.first + i);
+    return std::unexpected(second.error());
+  }
+  return std::array{std::move(first), std::move(*second)};
 }
 
 Result<std::vector<std::byte>> read_blob(BlockDevice& metadata, const Layout& layout,

@@ -6,6 +6,7 @@
 // inside.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -18,7 +19,8 @@
 
 namespace ddsnap {
 
-inline constexpr std::size_t kMaxBlobExtents = 400;  // as many as the superblock has room for
+inline constexpr std::size_t kMaxBlobExtents = 400;
+inline constexpr std::size_t kMaxManifestExtents = 200;  // the superblock has room for two copies
 
 struct BlobRef {
   std::uint64_t owner = 0;
@@ -42,6 +44,10 @@ struct PlannedBlob {
 };
 Result<PlannedBlob> plan_blob(std::span<const std::byte> bytes, ObjectId object, const Uuid& store,
                               SpaceMap& space);
+// Two blobs of the same bytes with neighbouring owners, half the region apart where there is room.
+Result<std::array<PlannedBlob, 2>> plan_two_blobs(std::span<const std::byte> bytes,
+                                                  ObjectId first_object, const Uuid& store,
+                                                  SpaceMap& space);
 
 Result<std::vector<std::byte>> read_blob(BlockDevice& metadata, const Layout& layout,
                                          const Uuid& store, MetadataType type, const BlobRef& ref);

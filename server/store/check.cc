@@ -95,7 +95,7 @@ CheckPiece SnapStore::Impl::check_superblocks() {
   const auto check = [&](BlockDevice& device, int copy) {
     ++piece.blocks_checked;
     piece.bytes_read += kMetadataBlockBytes;
-    const auto read = read_superblock_copy(device, copy);
+    const auto read = read_superblock_copy(device, copy, superblock.layout);
     if (!read)
       add_finding(
           piece, DamageKind::kSuperblock,
@@ -106,10 +106,9 @@ CheckPiece SnapStore::Impl::check_superblocks() {
                   fmt::format("{}: superblock copy {} is not the last one that was written",
                               device.name(), copy));
   };
-  for (const int copy : {0, 1}) {
-    check(metadata, copy);
-    if (is_split) check(snapstore, copy);
-  }
+  for (int copy = 0; copy < kSuperblockCopies; ++copy) check(metadata, copy);
+  if (is_split)
+    for (const int copy : {0, 1}) check(snapstore, copy);
   return piece;
 }
 
@@ -126,18 +125,20 @@ Status SnapStore::Impl::check_block(ObjectId object, std::uint32_t index, std::u
 
 CheckPiece SnapStore::Impl::check_manifest(const CheckCursor& from) {
   CheckPiece piece;
-  const ObjectId object{MetadataType::kManifest, superblock.manifest.owner};
-  std::uint32_t index = 0;
-  for (const auto& extent : superblock.manifest.extents) {
-    for (std::uint32_t i = 0; i < extent.count; ++i, ++index) {
-      if (index < from.a) continue;
-      if (piece.bytes_read >= kCheckPieceBytes || !piece.damages.empty()) {
-        piece.next = {.phase = Phase::kManifest, .a = index};
-        return piece;
+  std::uint64_t block = 0;  // of both copies
+  for (const BlobRef& manifest : superblock.manifests) {
+    const ObjectId object{MetadataType::kManifest, manifest.owner};
+    std::uint32_t index = 0;
+    for (const auto& extent : manifest.extents)
+      for (std::uint32_t i = 0; i < extent.count; ++i, ++index, ++block) {
+        if (block < from.a) continue;
+        if (piece.bytes_read >= kCheckPieceBytes || !piece.damages.empty()) {
+          piece.next = {.phase = Phase::kManifest, .a = block};
+          return piece;
+        }
+        if (const Status read = check_block(object, index, extent.first + i, piece); !read)
+          add_finding(piece, DamageKind::kManifest, "manifest: " + read.error().message());
       }
-      if (const Status read = check_block(object, index, extent.first + i, piece); !read)
-        add_finding(piece, DamageKind::kManifest, "manifest: " + read.error().message());
-    }
   }
   piece.next = {.phase = Phase::kJournal};
   return piece;
@@ -317,6 +318,7 @@ std::optional<std::uint64_t> SnapStore::Impl::check_some_slots(const Boundary& b
                                        buffer.span().subspan(i * chunk_bytes, chunk_bytes)));
   if (!snapstore.run(requests))
     for (IoRequest& request : requests) request.status = snapstore.run(std::span(&request, 1));
+  std::uint64_t right_slots = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
     const Exception& exception = found[i].exception;
     const auto bytes = buffer.span().subspan(i * chunk_bytes, chunk_bytes);
@@ -327,7 +329,10 @@ std::optional<std::uint64_t> SnapStore::Impl::check_some_slots(const Boundary& b
                fail(ErrorCode::kDamaged,
                     fmt::format("slot {} does not hold what was saved there", exception.slot.value))
                    .error());
+    else
+      ++right_slots;
   }
+  if (salvage && !is_private) salvage->right_slots += right_slots;
   piece.slots_checked += found.size();
   piece.bytes_read += found.size() * chunk_bytes;
   if (bad.isEmpty()) return next;

@@ -1,6 +1,6 @@
 // Checkpoints: recent entries become runs, dirty change maps are written, a new manifest names it
-// all, a superblock names the manifest; then, and only then, journal and blocks of the old one are
-// free (S3).
+// all, a superblock names the manifest, which is there twice; then, and only then, journal and
+// blocks of the old one are free (S3).
 #include "server/store/snap_store_impl.h"
 
 namespace ddsnap {
@@ -11,7 +11,7 @@ namespace {
 // back.
 struct Writing {
   Planned planned;
-  BlobRef manifest;
+  std::array<BlobRef, 2> manifests;
   std::vector<PlannedBlocks> blocks;
 
   void give_back(SpaceMap& space) const {
@@ -38,10 +38,10 @@ Status plan_spill(SnapStore::Impl& store, Writing& writing) {
   return {};
 }
 
-Result<BlobRef> plan_one_blob(SnapStore::Impl& store, Writing& writing, MetadataType type,
-                              std::span<const std::byte> bytes) {
-  PlannedBlob plan =
-      DD_TRY(plan_blob(bytes, {type, store.next_owner++}, store.facts.uuid, store.blocks));
+Result<BlobRef> plan_map(SnapStore::Impl& store, Writing& writing,
+                         std::span<const std::byte> bytes) {
+  PlannedBlob plan = DD_TRY(plan_blob(bytes, {MetadataType::kChangeMap, store.next_owner++},
+                                      store.facts.uuid, store.blocks));
   writing.blocks.push_back(std::move(plan.blocks));
   return plan.ref;
 }
@@ -50,8 +50,7 @@ Status plan_maps(SnapStore::Impl& store, Writing& writing) {
   for (auto& [epoch, boundary] : store.state.boundaries) {
     if (boundary.map_is_keys || !boundary.is_map_dirty) continue;
     boundary.map.runOptimize();
-    writing.planned.maps[epoch] = DD_TRY(
-        plan_one_blob(store, writing, MetadataType::kChangeMap, encode_change_map(boundary)));
+    writing.planned.maps[epoch] = DD_TRY(plan_map(store, writing, encode_change_map(boundary)));
   }
   return {};
 }
@@ -59,8 +58,14 @@ Status plan_maps(SnapStore::Impl& store, Writing& writing) {
 Status plan_all(SnapStore::Impl& store, Writing& writing) {
   DD_TRY(plan_spill(store, writing));
   DD_TRY(plan_maps(store, writing));
-  writing.manifest = DD_TRY(plan_one_blob(store, writing, MetadataType::kManifest,
-                                          encode_manifest(store.state, writing.planned)));
+  const ObjectId object{MetadataType::kManifest, store.next_owner};
+  store.next_owner += writing.manifests.size();
+  auto manifests = DD_TRY(plan_two_blobs(encode_manifest(store.state, writing.planned), object,
+                                         store.facts.uuid, store.blocks));
+  for (std::size_t i = 0; i < manifests.size(); ++i) {
+    writing.manifests[i] = std::move(manifests[i].ref);
+    writing.blocks.push_back(std::move(manifests[i].blocks));
+  }
   return {};
 }
 
@@ -102,7 +107,7 @@ Status SnapStore::Impl::checkpoint(Layout next_layout) {
   next.sequence = superblock.sequence + 1;
   next.layout = next_layout;
   next.journal = journal.position();
-  next.manifest = writing.manifest;
+  next.manifests = writing.manifests;
   if (const Status written = write_superblock_durably(next); !written)
     return fail_for_good(metadata, written.error());
   superblock = next;
@@ -131,7 +136,8 @@ void SnapStore::Impl::derive_used_blocks() {
         mark(std::uint64_t{run.object_first_block} + run.first_block_index(),
              run.last_block_index() - run.first_block_index() + 1);
   };
-  for (const auto& extent : superblock.manifest.extents) mark(extent.first, extent.count);
+  for (const BlobRef& manifest : superblock.manifests)
+    for (const auto& extent : manifest.extents) mark(extent.first, extent.count);
   for (const auto& [epoch, boundary] : state.boundaries) {
     if (boundary.table) mark_groups(boundary.table->groups);
     if (boundary.private_table) mark_groups(boundary.private_table->groups);

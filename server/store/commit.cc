@@ -35,16 +35,19 @@ Status SnapStore::Impl::commit(const std::vector<Operation>& operations,
   return {};
 }
 
-Status SnapStore::Impl::write_record(const IoRequest& record, std::vector<IoRequest>& slot_writes) {
+Status SnapStore::Impl::write_record(std::span<const IoRequest> record,
+                                     std::vector<IoRequest>& slot_writes) {
+  std::vector<IoRequest> in_rings(record.begin(), record.end());
   if (is_split) {
     if (!slot_writes.empty()) DD_TRY(write_slots(slot_writes));
-    std::vector<IoRequest> only_record = {record};
-    return write_durably(metadata, only_record);
+    return write_durably(metadata, in_rings);
   }
-  slot_writes.push_back(record);
+  const auto slot_count = static_cast<std::ptrdiff_t>(slot_writes.size());
+  slot_writes.insert(slot_writes.end(), in_rings.begin(), in_rings.end());
   const Status written = try_durably(metadata, slot_writes);
-  const Status recorded = slot_writes.back().status;
-  slot_writes.pop_back();
+  in_rings.assign(slot_writes.begin() + slot_count, slot_writes.end());
+  const bool recorded = !any_failed(in_rings);
+  slot_writes.erase(slot_writes.begin() + slot_count, slot_writes.end());
   if (written) return {};
   // A record that may be there and was not acknowledged names slots that are not: recovery judges
   // it, and the next record takes its place (S2).
@@ -98,16 +101,16 @@ void SnapStore::Impl::take(Freed freed) {
 std::uint64_t SnapStore::Impl::blocks_for_checkpoint() const {
   const Boundary* newest = state.newest();
   const std::uint64_t map_bytes = newest && !newest->map_is_keys ? newest->map.getSizeInBytes() : 0;
-  return blob_blocks(manifest_bytes) + dirty_map_blocks +
+  return 2 * blob_blocks(manifest_bytes) + dirty_map_blocks +
          state.recent_entries() / kRunEntriesPerBlock + 2 + blob_blocks(map_bytes);
 }
 
-// Twice what a checkpoint takes (old and new manifest stand side by side), and a margin for one
-// piece of a merge.
+// Twice what a checkpoint takes, but for the manifest, whose two copies are counted already; and a
+// margin for one piece of a merge.
 std::uint64_t SnapStore::Impl::blocks_kept_free() const {
   const std::uint64_t margin =
       std::min<std::uint64_t>(blocks.unit_count() / 16, kMergeEntriesPerStep / kRunEntriesPerBlock);
-  return 2 * blocks_for_checkpoint() + margin;
+  return 2 * (blocks_for_checkpoint() - blob_blocks(manifest_bytes)) + margin;
 }
 
 bool SnapStore::Impl::is_metadata_short() const {

@@ -46,7 +46,7 @@ struct Damage {
 struct CheckCursor {
   enum class Phase : std::uint8_t {
     kSuperblocks = 1,
-    kManifest = 2,  // a: block of it
+    kManifest = 2,  // a: block of both its copies
     kJournal = 3,   // a, b, c: offset, number and checksum of the record before; b 0: the first
     kTables = 4,    // a: epoch, downwards; b: which of its blocks
     kLost = 5,      // a: epoch, downwards

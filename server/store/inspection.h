@@ -4,8 +4,8 @@
 //           (S2), but where something is damaged it notes so and goes on with what is left;
 //           check_piece() then verifies the slots. repair() makes what was loaded durable.
 // Errors    open(): kNotInitialized, kVersion, kUsage as SnapStore::open(); kDamaged where nothing
-//           can be told any more: no superblock copy, or no manifest. kIo where metadata cannot be
-//           read and gives_up_unreadable is not set.
+//           can be told any more: none of three superblock copies, or none of two manifests. kIo
+//           where metadata cannot be read and gives_up_unreadable is not set.
 // Threads   None inside.
 // Lifetime  Borrows devices and random source.
 // Source    SNAPSTORE.md, section 7.1.
@@ -41,8 +41,8 @@ class StoreInspection {
 
   // Makes durable what open() loaded, without the slots that check_piece() found wrong: from then
   // on SnapStore::open() opens it, what is whole reads as before, and what is lost is known as
-  // lost. All at once: a cut on the way leaves the store as damaged as it was. kDamaged where the
-  // snapstore is shorter than its store.
+  // lost. All at once: a cut on the way leaves the store no more damaged than it was. kDamaged
+  // where the snapstore is shorter than its store, or where nothing shows that it is that store's.
   Status repair();
   // After repair(): gives up a snapshot's data, as the full-store policy does. kBusy when a target
   // is attached to it.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "ddsnap/base/limits.h"
 
@@ -41,7 +42,8 @@ bool Journal::has_room(std::size_t operation_bytes, unsigned spare_records) cons
   return used_bytes() + wasted + length + spare <= size_bytes_;
 }
 
-std::uint64_t Journal::encode(std::span<const std::byte> operations, bool is_seal) {
+std::array<IoRequest, kJournalRings> Journal::encode(std::span<const std::byte> operations,
+                                                     bool is_seal) {
   DD_CHECK(operations.size() <= kMaxRecordBytes);
   const std::uint64_t length = padded(operations.size());
   const std::uint64_t checksum =
@@ -49,14 +51,15 @@ std::uint64_t Journal::encode(std::span<const std::byte> operations, bool is_sea
   planned_ = {.next_offset_bytes = place_for(length) + length,
               .last_number = position_.last_number + 1,
               .last_checksum = checksum};
-  return length;
+  const std::uint64_t offset = planned_.next_offset_bytes - length;
+  const auto bytes = record_.span().first(length);
+  return {IoRequest::write(layout_.journal_offset_bytes(0) + offset, bytes),
+          IoRequest::write(layout_.journal_offset_bytes(1) + offset, bytes)};
 }
 
-IoRequest Journal::plan(std::span<const std::byte> operations) {
+std::array<IoRequest, kJournalRings> Journal::plan(std::span<const std::byte> operations) {
   DD_CHECK(has_room(operations.size(), 0));
-  const std::uint64_t length = encode(operations, false);
-  return IoRequest::write(kJournalOffset + planned_.next_offset_bytes - length,
-                          record_.span().first(length));
+  return encode(operations, false);
 }
 
 void Journal::committed() {
@@ -66,9 +69,8 @@ void Journal::committed() {
 
 Status Journal::seal() {
   if (is_sealed_) return {};
-  const std::uint64_t length = encode({}, true);
-  const std::uint64_t offset = planned_.next_offset_bytes - length;
-  DD_TRY(device_.write_at(kJournalOffset + offset, record_.span().first(length)));
+  auto requests = encode({}, true);
+  DD_TRY(device_.run(requests));
   is_sealed_ = true;
   return {};
 }
@@ -86,14 +88,19 @@ Result<Journal::Replayed> Journal::replay(
     const std::function<Status(const Error&)>& lost) {
   if (start.next_offset_bytes > size_bytes_ || start.next_offset_bytes % unit_bytes_ != 0)
     return fail(ErrorCode::kDamaged, "the superblock names an impossible place in the journal");
-  const JournalRing ring = DD_TRY(JournalRing::read(device_, layout_, store_));
+  const JournalRings rings = DD_TRY(JournalRings::read(device_, layout_, store_));
   position_ = start;
   tail_offset_ = start.next_offset_bytes;
   Replayed result;
+  bool is_last_halved = false;  // as a power cut may leave it; not what others came behind
+  const auto note_proven = [&] {
+    if (std::exchange(is_last_halved, false) && result.halved_records++ == 0)
+      result.first_halved = position_.last_number;
+  };
   for (;;) {
-    auto next = ring.next(position_);
+    auto next = rings.next(position_);
     if (!next) {
-      const auto later = ring.later_than(position_.last_number);
+      const auto later = rings.later_than(position_.last_number);
       if (later.empty()) return result;
       const auto damage =
           fail(ErrorCode::kDamaged,
@@ -103,6 +110,7 @@ Result<Journal::Replayed> Journal::replay(
       DD_TRY(lost(damage.error()));
       next = later.front();
     }
+    note_proven();
     if (next->is_seal) {
       // The next record takes its place; no other could bear its number.
       result.is_last_proven = true;
@@ -112,6 +120,7 @@ Result<Journal::Replayed> Journal::replay(
     DD_TRY(apply(next->operations));
     ++result.records;
     result.is_last_proven = false;
+    is_last_halved = !rings.is_in_both(*next);
     position_ = next->end();
   }
 }
@@ -123,20 +132,23 @@ Result<std::optional<JournalPosition>> Journal::check(JournalPosition from,
   static_assert(kWindowBytes >= 2 * kMaxRecordBytes);
   for (std::size_t read_bytes = 0; read_bytes < budget_bytes;) {
     if (from.last_number >= position_.last_number) return std::nullopt;
-    const JournalPosition before = from;
+    JournalPosition least = from;
     // Behind the last record, or, where it did not fit there, at the start.
     for (const std::uint64_t offset : {from.next_offset_bytes, std::uint64_t{0}}) {
-      if (offset >= size_bytes_) continue;
+      if (offset >= size_bytes_ || least.last_number > from.last_number) continue;
       AlignedBuffer window(std::min<std::uint64_t>(kWindowBytes, size_bytes_ - offset));
-      DD_TRY(device_.read_at(kJournalOffset + offset, window.span()));
-      read_bytes += window.size();
-      bytes_read += window.size();
-      from = follow_chain(window.span(), offset, from);
-      if (from.last_number > before.last_number) break;
+      for (std::size_t ring = 0; ring < kJournalRings; ++ring) {
+        DD_TRY(device_.read_at(layout_.journal_offset_bytes(ring) + offset, window.span()));
+        read_bytes += window.size();
+        bytes_read += window.size();
+        const JournalPosition reached = follow_chain(window.span(), offset, from);
+        if (ring == 0 || reached.last_number < least.last_number) least = reached;
+      }
     }
-    if (from.last_number == before.last_number)
+    if (least.last_number == from.last_number)
       return fail(ErrorCode::kDamaged,
                   fmt::format("journal record {} is damaged", from.last_number + 1));
+    from = least;
   }
   return from;
 }

@@ -1,6 +1,7 @@
-// The journal: a ring of chained records, one for each commit since the last checkpoint.
+// The journal: a ring of chained records, one for each commit since the last checkpoint; twice, so
+// that a bad block in it costs nothing.
 //
-// Units     Offsets are bytes from the start of the journal region.
+// Units     Offsets are bytes from the start of a ring; a record is at the same one in both.
 // Shape     A record is a 64-byte header and its operations, padded to journal_unit_bytes; it never
 // crosses the end of the ring.
 //           Layout in SNAPSTORE.md, section 4.
@@ -10,6 +11,7 @@
 // Borrows the device.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -33,6 +35,9 @@ class Journal {
     // The last record was followed by its seal or by nothing that needs one: its flush succeeded
     // before the crash.
     bool is_last_proven = true;
+    // Of records that must be in both rings, how many are not, and the number of the first.
+    std::uint64_t halved_records = 0;
+    std::uint64_t first_halved = 0;
   };
   // Reads all records after `start`, oldest first, and stands behind the last one. `apply` gets the
   // operations of each. `lost` gets the error that says which one is missing although a later one
@@ -52,9 +57,9 @@ class Journal {
   // Whether a record with this many bytes of operations fits, and after it a seal and
   // `spare_records` small ones (S9).
   bool has_room(std::size_t operation_bytes, unsigned spare_records) const;
-  // The request that writes the next record. Valid until the next plan. Requires:
+  // The requests that write the next record to both rings. Valid until the next plan. Requires:
   // has_room(operations.size(), 0).
-  IoRequest plan(std::span<const std::byte> operations);
+  std::array<IoRequest, kJournalRings> plan(std::span<const std::byte> operations);
   // The planned record is durable.
   void committed();
   // An empty record behind the last one, so that a rotten last record is told from a torn one (S3).
@@ -72,7 +77,7 @@ class Journal {
   std::uint64_t padded(std::size_t operation_bytes) const;
   // Where a record of this padded length goes: the next offset, or 0 when it would cross the end.
   std::uint64_t place_for(std::uint64_t length_bytes) const;
-  std::uint64_t encode(std::span<const std::byte> operations, bool is_seal);
+  std::array<IoRequest, kJournalRings> encode(std::span<const std::byte> operations, bool is_seal);
   JournalPosition follow_chain(std::span<const std::byte> window, std::uint64_t offset_bytes,
                                JournalPosition from) const;
 

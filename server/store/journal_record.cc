@@ -55,11 +55,14 @@ std::uint64_t encode_record(const Uuid& store, const JournalPosition& after, boo
   return header.checksum.get();
 }
 
-Result<JournalRing> JournalRing::read(BlockDevice& metadata, const Layout& layout,
-                                      const Uuid& store) {
-  JournalRing ring(layout, store);
-  DD_TRY(metadata.read_at(kJournalOffset, ring.ring_.span()));
-  return ring;
+Result<JournalRings> JournalRings::read(BlockDevice& metadata, const Layout& layout,
+                                        const Uuid& store) {
+  JournalRings all(layout, store);
+  std::vector<IoRequest> requests;
+  for (std::size_t ring = 0; ring < kJournalRings; ++ring)
+    requests.push_back(IoRequest::read(layout.journal_offset_bytes(ring), all.rings_[ring].span()));
+  DD_TRY(metadata.run(requests));
+  return all;
 }
 
 std::optional<JournalRecord> decode_record(std::span<const std::byte> bytes,
@@ -83,28 +86,38 @@ std::optional<JournalRecord> decode_record(std::span<const std::byte> bytes,
                        .operations = operations};
 }
 
-std::optional<JournalRecord> JournalRing::at(std::uint64_t offset_bytes) const {
-  if (offset_bytes >= ring_.size()) return std::nullopt;
-  return decode_record(ring_.span().subspan(offset_bytes), offset_bytes, unit_bytes_, store_);
+std::optional<JournalRecord> JournalRings::at(const AlignedBuffer& ring,
+                                              std::uint64_t offset_bytes) const {
+  if (offset_bytes >= ring.size()) return std::nullopt;
+  return decode_record(ring.span().subspan(offset_bytes), offset_bytes, unit_bytes_, store_);
 }
 
-std::optional<JournalRecord> JournalRing::next(const JournalPosition& position) const {
+std::optional<JournalRecord> JournalRings::next(const JournalPosition& position) const {
   std::optional<JournalRecord> best;
-  for (const std::uint64_t offset : {position.next_offset_bytes, std::uint64_t{0}}) {
-    auto found = at(offset);
-    const bool is_next = found && found->number == position.last_number + 1 &&
-                         found->previous_checksum == position.last_checksum;
-    if (!is_next) continue;
-    best = found;
-    if (!best->is_seal) break;
-  }
+  for (const std::uint64_t offset : {position.next_offset_bytes, std::uint64_t{0}})
+    for (const AlignedBuffer& ring : rings_) {
+      const auto found = at(ring, offset);
+      const bool is_next = found && found->number == position.last_number + 1 &&
+                           found->previous_checksum == position.last_checksum;
+      if (!is_next) continue;
+      if (!found->is_seal) return found;
+      if (!best) best = found;
+    }
   return best;
 }
 
-std::vector<JournalRecord> JournalRing::later_than(std::uint64_t number) const {
+bool JournalRings::is_in_both(const JournalRecord& record) const {
+  return std::ranges::all_of(rings_, [&](const AlignedBuffer& ring) {
+    const auto found = at(ring, record.offset_bytes);
+    return found && found->checksum == record.checksum;
+  });
+}
+
+std::vector<JournalRecord> JournalRings::later_than(std::uint64_t number) const {
   std::vector<JournalRecord> later;
-  for (std::uint64_t offset = 0; offset < ring_.size(); offset += unit_bytes_)
-    if (auto found = at(offset); found && found->number > number) later.push_back(*found);
+  for (const AlignedBuffer& ring : rings_)
+    for (std::uint64_t offset = 0; offset < ring.size(); offset += unit_bytes_)
+      if (auto found = at(ring, offset); found && found->number > number) later.push_back(*found);
   std::ranges::sort(later, [](const JournalRecord& a, const JournalRecord& b) {
     return a.number != b.number ? a.number < b.number : a.is_seal < b.is_seal;
   });

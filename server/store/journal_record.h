@@ -4,11 +4,12 @@
 // Units     Offsets are bytes from the start of the journal region.
 // Shape     A 64-byte header and the operations, padded to journal_unit_bytes; layout in
 //           SNAPSTORE.md, section 4.
-// Errors    JournalRing::read: kIo as the device says.
+// Errors    JournalRings::read: kIo as the device says.
 // Threads   Plain values.
-// Lifetime  A record's operations lie in its ring.
+// Lifetime  A record's operations lie in its ring's memory.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -54,26 +55,29 @@ std::optional<JournalRecord> decode_record(std::span<const std::byte> bytes,
                                            std::uint64_t offset_bytes, std::uint64_t unit_bytes,
                                            const Uuid& store);
 
-// All of the ring, in memory.
-class JournalRing {
+// All of both rings, in memory. What one has is enough.
+class JournalRings {
  public:
-  static Result<JournalRing> read(BlockDevice& metadata, const Layout& layout, const Uuid& store);
+  static Result<JournalRings> read(BlockDevice& metadata, const Layout& layout, const Uuid& store);
 
-  // decode_record() of what is there.
-  std::optional<JournalRecord> at(std::uint64_t offset_bytes) const;
   // The one that continues the chain: behind the last one or, where it did not fit there, at the
-  // start of the ring. A seal behind the last one may be older than a record of the same number at
-  // the start: the record wins.
+  // start of a ring. A seal behind the last one may be older than a record of the same number at
+  // the start, or in the other ring: the record wins.
   std::optional<JournalRecord> next(const JournalPosition& position) const;
   // Those numbered higher than `number`, ascending; of two with the same number (a seal and the
   // record that took its place) the record.
   std::vector<JournalRecord> later_than(std::uint64_t number) const;
+  // Whether both rings have this very record.
+  bool is_in_both(const JournalRecord& record) const;
 
  private:
-  JournalRing(const Layout& layout, const Uuid& store)
-      : ring_(layout.journal_bytes), unit_bytes_(layout.journal_unit_bytes), store_(store) {}
+  JournalRings(const Layout& layout, const Uuid& store)
+      : rings_{AlignedBuffer(layout.journal_bytes), AlignedBuffer(layout.journal_bytes)},
+        unit_bytes_(layout.journal_unit_bytes),
+        store_(store) {}
+  std::optional<JournalRecord> at(const AlignedBuffer& ring, std::uint64_t offset_bytes) const;
 
-  AlignedBuffer ring_;
+  std::array<AlignedBuffer, kJournalRings> rings_;
   std::uint64_t unit_bytes_;
   Uuid store_;
 };

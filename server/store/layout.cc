@@ -58,23 +58,23 @@ Result<Layout> choose_layout(const StoreDevices& devices, const StoreFormat& for
   layout.journal_bytes = format.journal_bytes;
   if (layout.journal_bytes == 0)
     layout.journal_bytes =
-        std::clamp(metadata_bytes / 64, kMinJournalBytes, kMaxDefaultJournalBytes);
+        std::clamp(metadata_bytes / 64 / kJournalRings, kMinJournalBytes, kMaxDefaultJournalBytes);
   layout.journal_bytes = round_up(layout.journal_bytes, kMetadataPageBytes);
   layout.tables_offset_bytes = kJournalOffset + layout.journal_bytes;
   const auto too_small = [&](const BlockDevice& device) {
     return fail(ErrorCode::kUsage, fmt::format("{}: too small for a snapstore ({} bytes)",
                                                device.name(), device.size_bytes()));
   };
-  if (layout.tables_offset_bytes + kMinTableBlocks * kMetadataPageBytes > metadata_bytes)
-    return too_small(metadata);
-  const std::uint64_t rest_bytes = metadata_bytes - layout.tables_offset_bytes;
+  layout.table_blocks = kMinTableBlocks;
+  if (layout.end_of_metadata_bytes() > metadata_bytes) return too_small(metadata);
+  const std::uint64_t rest_bytes =
+      metadata_bytes - layout.end_of_metadata_bytes() + kMinTableBlocks * kMetadataPageBytes;
   if (devices.metadata) {
     layout.table_blocks = rest_bytes / kMetadataPageBytes;
     layout.slots_offset_bytes = round_up(kJournalOffset, chunk_bytes);
   } else {
     layout.table_blocks = default_table_blocks(rest_bytes, format.chunk_shift);
-    layout.slots_offset_bytes = round_up(
-        layout.tables_offset_bytes + layout.table_blocks * kMetadataPageBytes, chunk_bytes);
+    layout.slots_offset_bytes = round_up(layout.end_of_metadata_bytes(), chunk_bytes);
   }
   layout.table_blocks = std::min<std::uint64_t>(layout.table_blocks, kMaxSlots);
   if (layout.slots_offset_bytes + kMinSlots * chunk_bytes > devices.snapstore.size_bytes())
@@ -89,10 +89,6 @@ std::uint64_t slots_that_fit(const Layout& layout, std::uint64_t snapstore_bytes
 }
 
 namespace {
-
-std::uint64_t end_of_tables(const Layout& layout) {
-  return layout.block_offset_bytes(0) + layout.table_blocks * kMetadataPageBytes;
-}
 
 Status check_size(const BlockDevice& device, std::uint64_t needed_bytes) {
   if (needed_bytes <= device.size_bytes()) return {};
@@ -116,12 +112,12 @@ Status check_metadata_layout(const Layout& layout, const BlockDevice& metadata) 
       layout.slots_offset_bytes % (std::uint64_t{1} << layout.chunk_shift) == 0 &&
       layout.slots_offset_bytes < (std::uint64_t{1} << 62);
   if (!is_sane) return fail(ErrorCode::kDamaged, "the superblock describes an impossible layout");
-  return check_size(metadata, end_of_tables(layout));
+  return check_size(metadata, layout.end_of_metadata_bytes());
 }
 
 Status check_layout(const Layout& layout, const StoreDevices& devices) {
   DD_TRY(check_metadata_layout(layout, devices.metadata ? *devices.metadata : devices.snapstore));
-  if (!devices.metadata && layout.slots_offset_bytes < end_of_tables(layout))
+  if (!devices.metadata && layout.slots_offset_bytes < layout.end_of_metadata_bytes())
     return fail(ErrorCode::kDamaged, "the superblock describes an impossible layout");
   return check_size(devices.snapstore, layout.end_of_slots_bytes());
 }

@@ -62,16 +62,16 @@ Result<std::unique_ptr<SnapStore>> SnapStore::open(const StoreDevices& devices,
   SuperblockRead read = DD_TRY(read_superblock(metadata, StoreRole::kMetadata));
   if (const Status sane = check_layout(read.superblock.layout, devices); !sane)
     return with_context(metadata.name(), sane.error());
-  std::optional<std::string> data_finding;
+  std::vector<std::string> data_findings;
   if (devices.metadata)
-    data_finding = DD_TRY(check_data_device(devices.snapstore, read.superblock));
+    data_findings = DD_TRY(check_data_device(devices.snapstore, read.superblock));
   auto impl = std::make_unique<Impl>(devices, options, random, read.superblock);
   if (options.was_closed) impl->superblock.closed = ClosedMark::kOriginWentOn;
   if (impl->superblock.closed != ClosedMark::kNone && !options.must_resume)
     return closed(metadata, impl->superblock);
-  for (const auto& finding : {read.finding, data_finding})
-    if (finding) impl->findings.push_back(*finding);
-  impl->stale_superblock_copy = read.stale_copy;
+  for (const auto* findings : {&read.findings, &data_findings})
+    for (const std::string& finding : *findings) impl->findings.push_back(finding);
+  impl->stale_superblock_copies = read.stale_copies;
   Status recovered = impl->load();
   if (recovered) recovered = impl->start_anew(options);
   if (!recovered && recovered.error().code == ErrorCode::kDamaged)
@@ -94,10 +94,10 @@ Status SnapStore::Impl::start_anew(const Options& options) {
   // it is durable.
   if (is_split) DD_TRY(snapstore.flush());
   DD_TRY(metadata.flush());
-  // A cut between the copies left an older one, and what it names is about to be reused: were the
+  // A cut between the copies left older ones, and what they name is about to be reused: were the
   // newer one torn by the next cut, nothing would be left (S3).
-  if (stale_superblock_copy)
-    DD_TRY(write_superblock_copy(metadata, superblock, *stale_superblock_copy));
+  for (const int copy : stale_superblock_copies)
+    DD_TRY(write_superblock_copy(metadata, superblock, copy));
   journal.start_new_chain(random);
   ++superblock.generation;
   // A mark goes with the checkpoint that draws its consequences, and on the data device only
@@ -111,11 +111,32 @@ Status SnapStore::Impl::start_anew(const Options& options) {
   return note_origin_size();
 }
 
+// Either copy will do; who looks for damage reads both.
+Result<State> SnapStore::Impl::read_manifest() {
+  std::optional<State> found;
+  std::optional<Error> first_error;
+  for (std::size_t copy = 0; copy < superblock.manifests.size(); ++copy) {
+    if (found && !salvage) break;
+    const auto bytes = read_blob(metadata, layout(), facts.uuid, MetadataType::kManifest,
+                                 superblock.manifests[copy]);
+    auto decoded = bytes ? decode_manifest(*bytes) : std::unexpected(bytes.error());
+    if (decoded) {
+      if (!found) found = std::move(*decoded);
+      continue;
+    }
+    if (decoded.error().code != ErrorCode::kDamaged && decoded.error().code != ErrorCode::kIo)
+      return decoded;
+    findings.push_back(
+        fmt::format("copy {} of the manifest cannot be used: {}", copy, decoded.error().message()));
+    if (salvage) note_damage(DamageKind::kManifest, findings.back());
+    if (!first_error) first_error = decoded.error();
+  }
+  if (!found) return with_context("manifest", *first_error);
+  return std::move(*found);
+}
+
 Status SnapStore::Impl::load_manifest() {
-  const auto bytes =
-      read_blob(metadata, layout(), facts.uuid, MetadataType::kManifest, superblock.manifest);
-  if (!bytes) return with_context("manifest", bytes.error());
-  state = DD_TRY(decode_manifest(*bytes));
+  state = DD_TRY(read_manifest());
   if (origin.size_bytes() == 0) facts.geometry.volume_bytes = state.origin_bytes;  // for a check
   std::vector<Epoch> lost_maps;
   for (auto& [epoch, boundary] : state.boundaries) {
@@ -192,6 +213,13 @@ Status SnapStore::Impl::replay_journal() {
         lose_record(error);
         return {};
       }));
+  if (replayed.halved_records != 0) {
+    findings.push_back(
+        fmt::format("{} journal records are in one of their two places only, the "
+                    "first: {}",
+                    replayed.halved_records, replayed.first_halved));
+    if (salvage) note_damage(DamageKind::kJournal, findings.back());
+  }
   if (replayed.is_last_proven) judged.reset();
   if (judged) DD_TRY(judge(*judged));
   return {};

@@ -56,9 +56,9 @@ Status initialize_store(const StoreDevices& devices, const StoreFormat& format,
 // Marks a store that cannot be opened as closed, the origin to go on without it (S10): a success
 // means that no later open() overlooks it.
 Status close_unopened_store(const StoreDevices& devices, const std::string& why);
-// Whether the devices carry a store already (any version): what `initialize` must not overwrite
-// unasked.
-Result<bool> is_store(const StoreDevices& devices);
+// Whether the devices carry a store already (any version, or one of this format whose beginning was
+// overwritten): what `initialize` must not overwrite unasked.
+Result<bool> is_store(const StoreDevices& devices, const StoreFormat& format);
 
 struct StoreFacts {
   Uuid uuid;

@@ -46,7 +46,7 @@ struct SnapStore::Impl {
   const bool is_split;  // metadata on a device of its own
   RandomSource& random;
   Superblock superblock;                     // the durable one
-  std::optional<int> stale_superblock_copy;  // until recovery has written it anew
+  std::vector<int> stale_superblock_copies;  // until recovery has written them anew
   const Layout& layout() const { return superblock.layout; }
   StoreFacts facts;
 
@@ -94,7 +94,7 @@ struct SnapStore::Impl {
   Status commit(const std::vector<Operation>& operations, std::vector<IoRequest>& slot_writes,
                 unsigned spare_records);
   Status commit(Operation operation, unsigned spare_records = kSpareRecords);
-  Status write_record(const IoRequest& record, std::vector<IoRequest>& slot_writes);
+  Status write_record(std::span<const IoRequest> record, std::vector<IoRequest>& slot_writes);
   Status write_slots(std::vector<IoRequest>& slot_writes);
   // Runs and flushes; the whole once more if that fails (S10). The requests carry how they went.
   Status try_durably(BlockDevice& device, std::vector<IoRequest>& requests);
@@ -142,6 +142,9 @@ struct SnapStore::Impl {
     std::vector<Damage> found;
     // What check_piece() found, to be given up by a repair: by epoch, and whether it is private.
     std::map<std::pair<std::uint64_t, bool>, Roaring> wrong_slots;
+    // Nothing but what is in the slots tells that the snapstore belongs to this metadata.
+    bool must_prove_snapstore = false;
+    std::uint64_t right_slots = 0;  // that had the content of their hash
   };
   Salvage* salvage = nullptr;
   std::optional<CopiedOutOp> judged;  // the last record, if it had to be judged
@@ -151,6 +154,7 @@ struct SnapStore::Impl {
   Status start_anew(const Options& options);
   // The administrator's order after a fall (S10).
   void resume();
+  Result<State> read_manifest();
   Status load_manifest();
   Status load_table(Table& table, const std::string& name);
   Result<std::vector<Run>> load_run(Table& table, Run run, const std::string& name);

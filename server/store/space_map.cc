@@ -91,6 +91,10 @@ void SpaceMap::retire_rest() {
   cursor_ = 0;
 }
 
+void SpaceMap::jump_half_way() {
+  if (unit_count_ != 0) cursor_ = (cursor_ + unit_count_ / 2) % unit_count_;
+}
+
 std::optional<SpaceMap::Stretch> SpaceMap::allocate_stretch(std::uint32_t want) {
   if (used_count_ == unit_count_ || want == 0) return std::nullopt;
   Stretch best;

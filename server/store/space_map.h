@@ -42,6 +42,9 @@ class SpaceMap {
   std::optional<Stretch> allocate_stretch(std::uint32_t want);
   // Everything free from the cursor to the end counts as used from now on.
   void retire_rest();
+  // Allocation goes on half the region away: for what must not lie beside its twin. Twice, and it
+  // is back.
+  void jump_half_way();
   // Allocation goes on where it stood in `before`.
   void continue_after(const SpaceMap& before) { cursor_ = before.cursor_; }
 

@@ -15,6 +15,9 @@ namespace {
 constexpr std::array<char, 8> kMagic = {'D', 'D', 'S', 'N', 'A', 'P', 'S', 'B'};
 constexpr std::size_t kSuperblockBytes = 4096;
 constexpr std::uint64_t kChecksumKind = 0x5342;
+constexpr const char* kNoStoreHere =
+    "no snapstore here; 'ddsnap initialize' makes one ('ddsnap check' looks for one whose "
+    "beginning was overwritten)";
 
 struct ExtentDisk {
   le32 first;
@@ -39,11 +42,12 @@ struct SuperblockDisk {
   le64 journal_next_offset;
   le64 journal_last_number;
   le64 journal_last_checksum;
-  le64 manifest_owner;
+  le64 manifest_owner;  // of the first; the second's is one more
   le64 manifest_bytes;
-  le32 manifest_extent_count;
+  le32 manifest_extent_counts[2];
   le32 closed;
-  ExtentDisk manifest_extents[kMaxBlobExtents];
+  le32 reserved;
+  ExtentDisk manifest_extents[2 * kMaxManifestExtents];  // of the first, then of the second
   std::array<char, kMaxStepDownTextBytes + 1> closed_why;
 };
 constexpr std::size_t kChecksumOffset = kSuperblockBytes - sizeof(le64);
@@ -72,12 +76,15 @@ void encode(const Superblock& host, std::span<std::byte> block) {
   disk.journal_next_offset = host.journal.next_offset_bytes;
   disk.journal_last_number = host.journal.last_number;
   disk.journal_last_checksum = host.journal.last_checksum;
-  disk.manifest_owner = host.manifest.owner;
-  disk.manifest_bytes = host.manifest.size_bytes;
-  disk.manifest_extent_count = static_cast<std::uint32_t>(host.manifest.extents.size());
-  DD_CHECK(host.manifest.extents.size() <= kMaxBlobExtents);
-  for (std::size_t i = 0; i < host.manifest.extents.size(); ++i)
-    disk.manifest_extents[i] = {host.manifest.extents[i].first, host.manifest.extents[i].count};
+  disk.manifest_owner = host.manifests[0].owner;
+  disk.manifest_bytes = host.manifests[0].size_bytes;
+  std::size_t at = 0;
+  for (std::size_t copy = 0; copy < host.manifests.size(); ++copy) {
+    const auto& extents = host.manifests[copy].extents;
+    DD_CHECK(extents.size() <= kMaxManifestExtents);
+    disk.manifest_extent_counts[copy] = static_cast<std::uint32_t>(extents.size());
+    for (const auto& extent : extents) disk.manifest_extents[at++] = {extent.first, extent.count};
+  }
   disk.closed = static_cast<std::uint32_t>(host.closed);
   pack_text(host.closed_why, disk.closed_why);
   std::memset(block.data(), 0, block.size());
@@ -89,8 +96,7 @@ void encode(const Superblock& host, std::span<std::byte> block) {
 Result<Superblock> decode(std::span<const std::byte> block) {
   SuperblockDisk disk;
   std::memcpy(&disk, block.data(), sizeof disk);
-  if (disk.magic != kMagic)
-    return fail(ErrorCode::kNotInitialized, "no snapstore here; 'ddsnap initialize' makes one");
+  if (disk.magic != kMagic) return fail(ErrorCode::kNotInitialized, kNoStoreHere);
   if (disk.version.get() != kStoreVersion)
     return fail(ErrorCode::kVersion, fmt::format("a snapstore of version {}; this program knows {}",
                                                  disk.version.get(), kStoreVersion));
@@ -98,8 +104,9 @@ Result<Superblock> decode(std::span<const std::byte> block) {
   host.store.bytes = disk.store;
   le64 checksum;
   std::memcpy(&checksum, block.data() + kChecksumOffset, sizeof checksum);
-  const std::uint32_t extent_count = disk.manifest_extent_count.get();
-  if (checksum.get() != superblock_checksum(block, host.store) || extent_count > kMaxBlobExtents)
+  if (checksum.get() != superblock_checksum(block, host.store) ||
+      disk.manifest_extent_counts[0].get() > kMaxManifestExtents ||
+      disk.manifest_extent_counts[1].get() > kMaxManifestExtents)
     return fail(ErrorCode::kDamaged, "the superblock is damaged");
   if (disk.closed.get() > static_cast<std::uint32_t>(ClosedMark::kOriginWentOn))
     return fail(ErrorCode::kDamaged, "the superblock carries an unknown mark");
@@ -119,18 +126,23 @@ Result<Superblock> decode(std::span<const std::byte> block) {
                  .slot_count = disk.slot_count.get()};
   host.journal = {disk.journal_next_offset.get(), disk.journal_last_number.get(),
                   disk.journal_last_checksum.get()};
-  host.manifest.owner = disk.manifest_owner.get();
-  host.manifest.size_bytes = disk.manifest_bytes.get();
   host.closed = static_cast<ClosedMark>(disk.closed.get());
   host.closed_why = DD_TRY(unpack_text(disk.closed_why));
-  for (std::uint32_t i = 0; i < extent_count; ++i)
-    host.manifest.extents.push_back(
-        {disk.manifest_extents[i].first.get(), disk.manifest_extents[i].count.get()});
+  std::size_t at = 0;
+  for (std::size_t copy = 0; copy < host.manifests.size(); ++copy) {
+    BlobRef& manifest = host.manifests[copy];
+    manifest.owner = disk.manifest_owner.get() + copy;
+    manifest.size_bytes = disk.manifest_bytes.get();
+    for (std::uint32_t i = 0; i < disk.manifest_extent_counts[copy].get(); ++i, ++at)
+      manifest.extents.push_back(
+          {disk.manifest_extents[at].first.get(), disk.manifest_extents[at].count.get()});
+  }
   return host;
 }
 
-Result<Superblock> read_copy(BlockDevice& device, int copy, StoreRole role) {
-  Superblock host = DD_TRY(read_superblock_copy(device, copy));
+Result<Superblock> read_copy(BlockDevice& device, int copy, StoreRole role,
+                             const Layout& layout = {}) {
+  Superblock host = DD_TRY(read_superblock_copy(device, copy, layout));
   if (host.role != role)
     return fail(ErrorCode::kUsage,
                 role == StoreRole::kMetadata
@@ -141,34 +153,60 @@ Result<Superblock> read_copy(BlockDevice& device, int copy, StoreRole role) {
 
 }  // namespace
 
-Result<Superblock> read_superblock_copy(BlockDevice& device, int copy) {
+int superblock_copies(StoreRole role) {
+  return role == StoreRole::kMetadata ? kSuperblockCopies : 2;
+}
+
+Result<Superblock> read_superblock_at(BlockDevice& device, std::uint64_t offset_bytes) {
   AlignedBuffer block(kSuperblockBytes);
-  if (kSuperblockOffsets[copy] + kSuperblockBytes > device.size_bytes())
-    return fail(ErrorCode::kNotInitialized, "no snapstore here; 'ddsnap initialize' makes one");
-  DD_TRY(device.read_at(kSuperblockOffsets[copy], block.span()));
+  if (device.size_bytes() < kSuperblockBytes ||
+      offset_bytes > device.size_bytes() - kSuperblockBytes)
+    return fail(ErrorCode::kNotInitialized, kNoStoreHere);
+  DD_TRY(device.read_at(offset_bytes, block.span()));
   return decode(block.span());
 }
 
-Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role) {
-  Result<Superblock> copies[2] = {read_copy(device, 0, role), read_copy(device, 1, role)};
-  SuperblockRead result;
-  for (int i = 0; i < 2; ++i) {
-    const int other = 1 - i;
-    if (!copies[i] || (copies[other] && copies[other]->sequence > copies[i]->sequence)) continue;
-    result.superblock = *copies[i];
-    if (!copies[other])
-      result.finding = fmt::format("{}: superblock copy {} cannot be used ({}); copy {} can",
-                                   device.name(), other, copies[other].error().message(), i);
-    if (!copies[other] || copies[other]->sequence != copies[i]->sequence) result.stale_copy = other;
-    return result;
-  }
-  // Neither is good. One that is damaged says more than one that is missing.
-  const Error& first = copies[0].error();
-  const Error& second = copies[1].error();
-  return with_context(device.name(), first.code == ErrorCode::kNotInitialized ? second : first);
+Result<Superblock> read_superblock_copy(BlockDevice& device, int copy, const Layout& layout) {
+  const std::uint64_t offset_bytes = layout.superblock_offset_bytes(copy);
+  Superblock host = DD_TRY(read_superblock_at(device, offset_bytes));
+  if (copy >= 2 && host.layout.superblock_offset_bytes(copy) != offset_bytes)
+    return fail(ErrorCode::kDamaged, "the superblock belongs to another place");
+  return host;
 }
 
-Result<std::optional<std::string>> check_data_device(BlockDevice& snapstore, Superblock& metadata) {
+Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role) {
+  std::vector<Result<Superblock>> copies = {read_copy(device, 0, role), read_copy(device, 1, role)};
+  std::optional<std::size_t> best;
+  const auto consider = [&](std::size_t i) {
+    if (copies[i] && (!best || copies[i]->sequence > copies[*best]->sequence)) best = i;
+  };
+  consider(0);
+  consider(1);
+  if (!best) {
+    // One that is damaged says more than one that is missing.
+    const bool is_missing = copies[0].error().code == ErrorCode::kNotInitialized;
+    return with_context(device.name(), copies[is_missing ? 1 : 0].error());
+  }
+  // Copied: the vector grows. A layout that cannot be is for the caller to refuse.
+  const Layout layout = copies[*best]->layout;
+  if (role == StoreRole::kMetadata && check_metadata_layout(layout, device)) {
+    copies.push_back(read_copy(device, 2, role, layout));
+    consider(2);
+  }
+  SuperblockRead result{.superblock = *copies[*best], .findings = {}, .stale_copies = {}};
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    if (!copies[i])
+      result.findings.push_back(
+          fmt::format("{}: superblock copy {} cannot be used ({}); copy {} "
+                      "can",
+                      device.name(), i, copies[i].error().message(), *best));
+    if (!copies[i] || copies[i]->sequence != result.superblock.sequence)
+      result.stale_copies.push_back(static_cast<int>(i));
+  }
+  return result;
+}
+
+Result<std::vector<std::string>> check_data_device(BlockDevice& snapstore, Superblock& metadata) {
   SuperblockRead read = DD_TRY(read_superblock(snapstore, StoreRole::kData));
   const Superblock& data = read.superblock;
   if (data.store != metadata.store)
@@ -183,34 +221,47 @@ Result<std::optional<std::string>> check_data_device(BlockDevice& snapstore, Sup
     metadata.closed = data.closed;
     metadata.closed_why = data.closed_why;
   }
-  return std::move(read.finding);
+  return std::move(read.findings);
 }
 
 Status write_superblock_copy(BlockDevice& device, const Superblock& superblock, int copy) {
   AlignedBuffer block(kSuperblockBytes);
   encode(superblock, block.span());
-  DD_TRY(device.write_at(kSuperblockOffsets[copy], block.span()));
+  DD_TRY(device.write_at(superblock.layout.superblock_offset_bytes(copy), block.span()));
   return device.flush();
 }
 
 Status write_superblock(BlockDevice& device, const Superblock& superblock) {
-  for (const int copy : {0, 1}) DD_TRY(write_superblock_copy(device, superblock, copy));
-  return {};
+  DD_TRY(write_superblock_copy(device, superblock, 0));
+  AlignedBuffer block(kSuperblockBytes);
+  encode(superblock, block.span());
+  std::vector<IoRequest> others;
+  for (int copy = 1; copy < superblock_copies(superblock.role); ++copy)
+    others.push_back(
+        IoRequest::write(superblock.layout.superblock_offset_bytes(copy), block.span()));
+  DD_TRY(device.run(others));
+  return device.flush();
 }
 
 Status write_any_superblock_copy(BlockDevice& device, const Superblock& superblock) {
-  // The other copy only once this one is durable: with both in doubt the next power cut may leave
+  // The other copies only once this one is durable: with all in doubt the next power cut may leave
   // none (S3).
   DD_TRY(write_superblock_copy(device, superblock, 0));
-  static_cast<void>(write_superblock_copy(device, superblock, 1));
+  for (int copy = 1; copy < superblock_copies(superblock.role); ++copy)
+    static_cast<void>(write_superblock_copy(device, superblock, copy));
   return {};
 }
 
 Superblock data_superblock(const Superblock& metadata) {
   Superblock data = metadata;
   data.role = StoreRole::kData;
-  data.manifest = {};
+  data.manifests = {};
   return data;
+}
+
+bool is_superblock_magic(std::span<const std::byte> block) {
+  return block.size() >= kMagic.size() &&
+         std::memcmp(block.data(), kMagic.data(), kMagic.size()) == 0;
 }
 
 Result<bool> has_superblock_magic(BlockDevice& device) {
@@ -218,7 +269,7 @@ Result<bool> has_superblock_magic(BlockDevice& device) {
     if (offset_bytes + kSuperblockBytes > device.size_bytes()) continue;
     AlignedBuffer block(kSuperblockBytes);
     DD_TRY(device.read_at(offset_bytes, block.span()));
-    if (std::memcmp(block.data(), kMagic.data(), kMagic.size()) == 0) return true;
+    if (is_superblock_magic(block.span())) return true;
   }
   return false;
 }

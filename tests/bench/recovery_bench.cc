@@ -221,8 +221,8 @@ int run(const std::filesystem::path& folder) {
   }
   Made made;
   make_store(original, made);
-  const std::uint64_t bytes =
-      kJournalOffset + kJournalBytes + made.exceptions / kRunEntriesPerBlock * kMetadataBlockBytes;
+  const std::uint64_t bytes = kJournalOffset + 2 * kJournalBytes +
+                              made.exceptions / kRunEntriesPerBlock * kMetadataBlockBytes;
   fmt::print(
       "recovery: {} exceptions of {} snapshots, {:.1f} of {:.1f} MiB of journal, {:.1f} MiB "
       "to read\n",

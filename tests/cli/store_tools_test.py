@@ -48,7 +48,7 @@ class Dump(StoreTools):
         told = self.dump()
         self.assertEqual(told["damage"], [])
         self.assertEqual([one["sequence"] for one in told["superblocks"]],
-                         [told["superblocks"][0]["sequence"]] * 2)
+                         [told["superblocks"][0]["sequence"]] * 3)
         self.assertEqual([one["tag"] for one in told["boundaries"]], ["0", "1"])
         self.assertEqual(told["manifest"]["origin_bytes"], VOLUME_BYTES)
         self.assertEqual(told["journal"], [])
@@ -87,8 +87,13 @@ class Dump(StoreTools):
         told = self.dump(status=3)
         self.assertIn("error", told["superblocks"][0])
         self.assertEqual([one["tag"] for one in told["boundaries"]], ["0", "1"])
-        block, _ = told["superblocks"][1]["manifest_extents"][0]
-        self.flip(tables + block * BLOCK_BYTES + 100)
+        self.flip(told["superblocks"][1]["offset_bytes"] + 40)
+        told = self.dump(status=3)
+        self.assertEqual([one["tag"] for one in told["boundaries"]], ["0", "1"])
+        first, second = told["superblocks"][2]["manifest_extents"]
+        self.flip(tables + first[0][0] * BLOCK_BYTES + 100)
+        self.assertEqual([one["tag"] for one in self.dump(status=3)["boundaries"]], ["0", "1"])
+        self.flip(tables + second[0][0] * BLOCK_BYTES + 100)
         self.assertIn("error", self.dump(status=3)["manifest"])
 
     def test_a_served_store_is_left_alone(self):
@@ -192,10 +197,23 @@ class CheckAndRepair(StoreTools):
         self.assertEqual([(one["tag"], one["state"]) for one in listed],
                          [("0", "dropped"), ("1", "live")])
 
+    def test_an_overwritten_beginning_is_repaired(self):
+        with open(self.path("store.img"), "r+b") as store:
+            store.write(bytes(self.layout["tables_offset_bytes"]))
+        self.check_error(self.run_ddsnap("server", "-f", "store.img", "origin.img", "control",
+                                         "server2"), 1, "ddsnap check")
+        self.check_error(self.run_ddsnap("initialize", "store.img", "origin.img"), 1, "-y")
+        self.assertEqual(self.hurt(self.check(3)), {"0": [], "1": []})
+        self.assertIn(b"repaired", self.succeed("repair", "store.img", "origin.img"))
+        self.check(0)
+        self.start_server()
+        self.assertEqual(self.read_snapshot("0"), self.origin_before)
+        self.assertEqual(self.read_snapshot("1"), (self.folder / "new.img").read_bytes())
+
     def test_what_is_beyond_repair_is_said(self):
         told = self.dump()
-        block, _ = told["superblocks"][0]["manifest_extents"][0]
-        self.flip(self.layout["tables_offset_bytes"] + block * BLOCK_BYTES + 100)
+        for extents in told["superblocks"][0]["manifest_extents"]:
+            self.flip(self.layout["tables_offset_bytes"] + extents[0][0] * BLOCK_BYTES + 100)
         damaged = self.store_bytes()
         for verb in ("check", "repair"):
             self.check_error(self.run_ddsnap(verb, "store.img", "origin.img"), 3, "block")

@@ -172,6 +172,9 @@ class EditedImage {
     const std::uint64_t checksum = checksum_of(whole.subspan(kRecordHeaderBytes), head);
     put_le64(record, kRecordChecksumAt, checksum);
     content_.write(piece.offset_bytes, record);
+    content_.write(
+        base_.superblock.layout.journal_offset_bytes(1) + piece.offset_bytes - kJournalOffset,
+        record);
     return checksum;
   }
 

@@ -3,7 +3,8 @@
 // refused; what was decoded is encoded to the same bytes.
 //
 // The input is pieces, each a length (2 bytes) and so many bytes: operations of one record, or,
-// where the length's top bit is set, noise at a place (4 bytes) of the ring.
+// where the length's top bit is set, noise at a place (4 bytes) of the first ring, of the second
+// where that place's lowest bit is set.
 #include "server/store/journal.h"
 #include "server/store/operations.h"
 #include "server/store/state.h"
@@ -23,6 +24,7 @@ constexpr int kMaxPieces = 40;
 Layout layout() {
   Layout layout;
   layout.journal_bytes = kRingBytes;
+  layout.tables_offset_bytes = kJournalOffset + kRingBytes;
   return layout;
 }
 
@@ -52,7 +54,7 @@ Status apply(State& state, std::span<const std::byte> bytes) {
 }  // namespace
 
 void run_one(std::span<const std::byte> input) {
-  test::MemoryDevice device(kJournalOffset + kRingBytes, "journal");
+  test::MemoryDevice device(layout().end_of_metadata_bytes(), "journal");
   const JournalPosition start{.next_offset_bytes = 512, .last_number = 7, .last_checksum = 99};
   const Uuid store{{std::byte{5}}};
   Journal writer(device, layout(), store);
@@ -62,14 +64,16 @@ void run_one(std::span<const std::byte> input) {
   for (int pieces = 0; pieces < kMaxPieces && !reader.is_at_end(); ++pieces) {
     const std::uint16_t length = reader.u16();
     if ((length & kNoise) != 0) {
-      const std::uint64_t at = reader.u32() % (kRingBytes - kMaxPieceBytes);
-      (void)device.write_at(kJournalOffset + at / 512 * 512, reader.take(length % kMaxPieceBytes));
+      const std::uint32_t place = reader.u32();
+      const std::uint64_t at = place % (kRingBytes - kMaxPieceBytes) / 512 * 512;
+      (void)device.write_at(layout().journal_offset_bytes(place % 2) + at,
+                            reader.take(length % kMaxPieceBytes));
       continue;
     }
     const auto operations = reader.take(length % kMaxPieceBytes);
     if (!writer.has_room(operations.size(), 0)) break;
-    IoRequest request = writer.plan(operations);
-    must(device.run(std::span(&request, 1)).has_value(), "memory takes a record");
+    auto requests = writer.plan(operations);
+    must(device.run(requests).has_value(), "memory takes a record");
     writer.committed();
   }
   State state;

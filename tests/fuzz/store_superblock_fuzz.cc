@@ -4,7 +4,7 @@
 
 #include "ddsnap/base/endian.h"
 #include "ddsnap/base/hash.h"
-#include "server/store/superblock.h"
+#include "server/store/superblock_search.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/support/small_store.h"
 
@@ -44,6 +44,7 @@ void open(std::span<const std::byte> copy0, std::span<const std::byte> copy1) {
   test::MemoryDevice origin(32 * 4096, "origin");
   (void)has_superblock_magic(snapstore);
   (void)read_superblock(snapstore, StoreRole::kData);
+  (void)find_third_superblock(snapstore, false);
   const auto read = read_superblock(snapstore, StoreRole::kMetadata);
   SeededRandom random(1);
   const auto store = SnapStore::open({snapstore, origin}, {}, random);

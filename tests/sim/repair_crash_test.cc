@@ -26,16 +26,29 @@ StoreDevices devices_of(SimWorld& world) {
   return {world.device(0), world.device(1), world.device_count() > 2 ? &world.device(2) : nullptr};
 }
 
-// One damaged copy for each kind of damage that can be repaired.
-std::map<DamageKind, StoreBytes> one_of_each_kind(const StoreHistory& history) {
-  std::map<DamageKind, StoreBytes> found;
+void spoil(StoreBytes& bytes, const DamagePlace& place) {
+  auto content = bytes_at(bytes, place);
+  content[content.size() / 8] ^= std::byte{1};
+  put_bytes(bytes, place, content);
+}
+
+// One damaged copy for each kind of damage that can be repaired; of the journal also one whose
+// rings are both damaged.
+std::map<std::pair<DamageKind, bool>, StoreBytes> one_of_each_kind(const StoreHistory& history) {
+  std::map<std::pair<DamageKind, bool>, StoreBytes> found;
+  const auto add = [&](const StoreBytes& damaged, bool is_in_both_rings) {
+    const CheckVerdict verdict = check_copy(damaged);
+    if (!verdict.fatal && verdict.kinds.size() == 1)
+      found.emplace(std::pair(*verdict.kinds.begin(), is_in_both_rings), damaged);
+  };
   for (const DamagePlace& place : damage_places(history)) {
     StoreBytes damaged = history.now;
-    auto content = bytes_at(damaged, place);
-    content[content.size() / 8] ^= std::byte{1};
-    put_bytes(damaged, place, content);
-    const CheckVerdict verdict = check_copy(damaged);
-    if (!verdict.fatal && verdict.kinds.size() == 1) found.emplace(*verdict.kinds.begin(), damaged);
+    spoil(damaged, place);
+    add(damaged, false);
+    const auto twin = twin_of(history, place);
+    if (!twin) continue;
+    spoil(damaged, *twin);
+    add(damaged, true);
   }
   return found;
 }
@@ -63,12 +76,15 @@ class RepairCrash : public ::testing::TestWithParam<bool> {};
 TEST_P(RepairCrash, NoCutAtAnyOperationLosesMore) {
   const StoreHistory history = make_history(2, GetParam(), Ending::kQuiet);
   const auto damaged = one_of_each_kind(history);
-  for (const DamageKind kind : {DamageKind::kSuperblock, DamageKind::kJournal,
-                                DamageKind::kChangeMap, DamageKind::kTable, DamageKind::kSlot})
-    ASSERT_TRUE(damaged.contains(kind)) << static_cast<int>(kind);
+  for (const DamageKind kind :
+       {DamageKind::kSuperblock, DamageKind::kManifest, DamageKind::kJournal,
+        DamageKind::kChangeMap, DamageKind::kTable, DamageKind::kSlot})
+    ASSERT_TRUE(damaged.contains({kind, false})) << static_cast<int>(kind);
+  ASSERT_TRUE(damaged.contains({DamageKind::kJournal, true}));
   int cuts = 0;
   int images = 0;
-  for (const auto& [kind, bytes] : damaged) {
+  for (const auto& [kind_and_rings, bytes] : damaged) {
+    const DamageKind kind = kind_and_rings.first;
     const CheckVerdict before = check_copy(bytes);
     for (std::uint64_t crash_at = 0;; ++crash_at) {
       SimWorld world(image_of(bytes), crash_at);

@@ -237,7 +237,12 @@ std::vector<DamagePlace> damage_places(const StoreHistory& history) {
     if (metadata != 0) add_used({metadata, offset});
   }
   const std::uint64_t tables = kJournalOffset + facts.journal_bytes_total;
-  for (std::uint64_t at = kJournalOffset; at < tables; at += 512) add_used({metadata, at, 512});
+  add_used({metadata, tables + facts.metadata_bytes_total});  // the third superblock
+  const std::uint64_t second_ring = tables + facts.metadata_bytes_total + 4096;
+  for (std::uint64_t at = 0; at < facts.journal_bytes_total; at += 512) {
+    add_used({metadata, kJournalOffset + at, 512});
+    add_used({metadata, second_ring + at, 512});
+  }
   for (std::uint64_t at = 0; at < facts.metadata_bytes_total; at += 4096)
     add_used({metadata, tables + at});
   const std::set<std::uint64_t> without_hash = private_slots(history);
@@ -246,6 +251,19 @@ std::vector<DamagePlace> damage_places(const StoreHistory& history) {
         !without_hash.contains(at) && !without_hash.contains(at + kChunk))
       add_used({0, at});
   return places;
+}
+
+std::optional<DamagePlace> twin_of(const StoreHistory& history, const DamagePlace& place) {
+  StoreCopy copy(history.now);
+  SeededRandom random(1);
+  const StoreFacts facts = (*StoreInspection::open(copy.devices(), {}, random))->facts();
+  const std::size_t metadata = history.now.devices.size() > 2 ? 2 : 0;
+  const std::uint64_t end = kJournalOffset + facts.journal_bytes_total;
+  if (place.device != metadata || place.offset_bytes < kJournalOffset || place.offset_bytes >= end)
+    return std::nullopt;
+  DamagePlace twin = place;
+  twin.offset_bytes += facts.journal_bytes_total + facts.metadata_bytes_total + 4096;
+  return twin;
 }
 
 }  // namespace ddsnap::test

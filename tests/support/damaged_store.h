@@ -74,6 +74,8 @@ struct DamagePlace {
   std::uint64_t length_bytes = 4096;
 };
 std::vector<DamagePlace> damage_places(const StoreHistory& history);
+// The same place of the journal's second ring, of a place in the first.
+std::optional<DamagePlace> twin_of(const StoreHistory& history, const DamagePlace& place);
 std::vector<std::byte> bytes_at(const StoreBytes& bytes, const DamagePlace& place);
 void put_bytes(StoreBytes& bytes, const DamagePlace& place, std::span<const std::byte> content);
 

@@ -15,7 +15,7 @@ SimShape SimShape::of_seed(std::uint64_t seed) {
   const std::uint64_t slots =
       shape.is_tight ? between(chunks / 2, chunks * 3 / 2) : chunks * between(12, 16);
   // Superblocks, the smallest journal, and a table region of 64 to 128 blocks.
-  constexpr std::uint64_t kMetadataBytes = (64u << 10) + (128u << 10) + 64 * 4096;
+  constexpr std::uint64_t kMetadataBytes = (64u << 10) + 2 * (128u << 10) + 65 * 4096;
   if (one_in(3)) shape.metadata_bytes = kMetadataBytes + between(0, 64) * 4096;
   shape.snapstore_bytes =
       (shape.metadata_bytes != 0 ? 64u << 10 : kMetadataBytes) + slots * kSimChunkBytes;

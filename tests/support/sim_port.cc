@@ -79,9 +79,12 @@ SimPoint SimPort::point_of_record(const IoRequest& request) const {
 SimPoint SimPort::point_of(const IoRequest& request) const {
   const SimProcess& process = all_.process;
   const std::uint64_t at = request.offset_bytes;
-  if (at < kJournalOffset)
+  if (at < kJournalOffset || (has_metadata_ && at == layout_.superblock_offset_bytes(2)))
     return process.is_recovering ? SimPoint::kRecoverySuperblock : SimPoint::kSuperblock;
-  if (has_metadata_ && at < layout_.tables_offset_bytes) return point_of_record(request);
+  const std::uint64_t second_ring = layout_.journal_offset_bytes(1);
+  const bool is_record = at < layout_.tables_offset_bytes ||
+                         (at >= second_ring && at < second_ring + layout_.journal_bytes);
+  if (has_metadata_ && is_record) return point_of_record(request);
   if (has_metadata_ && at < layout_.block_offset_bytes(0) + layout_.table_blocks * 4096) {
     if (process.is_recovering) return SimPoint::kRecoveryTable;
     return process.is_in_background && process.has_read_tables ? SimPoint::kMerge

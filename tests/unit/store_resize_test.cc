@@ -16,8 +16,8 @@ namespace ddsnap::test {
 namespace {
 
 constexpr std::size_t kChunk = StoreHarness::kChunkBytes;
-constexpr std::uint64_t kSmallStore = 640u << 10;
-constexpr std::uint64_t kLargeStore = 1u << 20;
+constexpr std::uint64_t kSmallStore = 772u << 10;
+constexpr std::uint64_t kLargeStore = 1156u << 10;
 constexpr std::uint64_t kChunks = 32;
 
 // Shows only so much of the device below until it is told that it has grown.

@@ -54,6 +54,15 @@ class Journalled : public ::testing::Test {
     ADD_FAILURE() << "a commit wrote no record";
     return 0;
   }
+  // The same place in the other ring.
+  std::uint64_t twin(std::uint64_t at) const {
+    const StoreFacts facts = world_.store->facts();
+    return at + facts.journal_bytes_total + facts.metadata_bytes_total + 4096;
+  }
+  void flip_both(CowBytes& content, std::uint64_t at) const {
+    flip_bit(content, at);
+    flip_bit(content, twin(at));
+  }
   Result<std::unique_ptr<SnapStore>> open_with(CowBytes content) {
     image_ = std::make_unique<MemoryDevice>(world_.snapstore.geometry(), std::move(content));
     return SnapStore::open({*image_, world_.origin}, {}, world_.random);
@@ -74,40 +83,67 @@ TEST_F(Journalled, DamageInAnyRecordButTheLastIsDamageAndNeverTheEnd) {
   for (int k = 0; k + 1 < kRecords; ++k) {
     for (const std::uint64_t at : {0, 4, 24, 40, 56, 70}) {
       CowBytes content = world_.snapstore.content();
-      flip_bit(content, records_[static_cast<std::size_t>(k)] + at);
+      flip_both(content, records_[static_cast<std::size_t>(k)] + at);
       const auto opened = open_with(std::move(content));
       ASSERT_FALSE(opened) << "record " << k << ", byte " << at;
       EXPECT_EQ(opened.error().code, ErrorCode::kDamaged);
     }
     CowBytes content = world_.snapstore.content();
     content.fill(records_[static_cast<std::size_t>(k)], 512, std::byte{0});
+    content.fill(twin(records_[static_cast<std::size_t>(k)]), 512, std::byte{0});
     const auto opened = open_with(std::move(content));
     ASSERT_FALSE(opened) << "record " << k << " missing";
     EXPECT_EQ(opened.error().code, ErrorCode::kDamaged);
   }
 }
 
+// A bad block in either ring costs nothing, a whole ring neither; it is told, unless a power cut
+// may have torn that record.
+TEST_F(Journalled, EitherRingIsEnough) {
+  const auto opens_whole = [&](const CowBytes& content, bool is_told) {
+    const auto store = open_with(content);
+    ASSERT_TRUE(store) << store.error().message();
+    EXPECT_EQ((*store)->findings().size(), is_told ? 1u : 0u);
+    EXPECT_EQ(check_store(**store, *image_, world_.origin, world_.model, true), "");
+  };
+  for (std::size_t k = 0; k < records_.size(); ++k)
+    for (const std::uint64_t at : {records_[k], twin(records_[k])}) {
+      SCOPED_TRACE(fmt::format("record {} at {}", k, at));
+      CowBytes content = world_.snapstore.content();
+      flip_bit(content, at + 70);
+      opens_whole(content, k + 1 < records_.size());
+    }
+  for (const std::uint64_t at : {kJournalOffset, twin(kJournalOffset)}) {
+    CowBytes content = world_.snapstore.content();
+    content.fill(at, world_.store->facts().journal_bytes_total, std::byte{0});
+    opens_whole(content, true);
+  }
+}
+
 TEST_F(Journalled, TornLastRecordIsTheEndUnlessItWasSealed) {
   CowBytes content = world_.snapstore.content();
-  flip_bit(content, records_.back() + 70);
+  flip_both(content, records_.back() + 70);
   EXPECT_TRUE(open_with(content)) << "as a torn one it was never granted";
   ASSERT_TRUE(world_.store->seal());
   ASSERT_TRUE(open_with(world_.snapstore.content()));
   content = world_.snapstore.content();
-  flip_bit(content, records_.back() + 70);
+  flip_both(content, records_.back() + 70);
   const auto opened = open_with(std::move(content));
   ASSERT_FALSE(opened) << "a sealed record rotted, and its copy-outs vanished silently";
   EXPECT_EQ(opened.error().code, ErrorCode::kDamaged);
 }
 
-TEST(Timeline2, EitherSuperblockCopyMayRotButNotBoth) {
+TEST(Timeline2, AnySuperblockCopyMayRotButNotBothAtTheStart) {
   SmallStore world;
   world.create();
   world.write(0, 20);
   ASSERT_TRUE(world.store->close_cleanly());
   world.write(20, 20);
   const CowBytes good = world.snapstore.content();
-  for (const std::uint64_t copy : kSuperblockOffsets)
+  const StoreFacts facts = world.store->facts();
+  const std::uint64_t third =
+      kJournalOffset + facts.journal_bytes_total + facts.metadata_bytes_total;
+  for (const std::uint64_t copy : {kSuperblockOffsets[0], kSuperblockOffsets[1], third})
     for (const std::uint64_t at : {0, 40, 200, 4090}) {
       world.kill();
       CowBytes content = good;

@@ -111,7 +111,7 @@ TEST(Timeline1, RottenSlotOfAnOlderRecordIsNeverServedAndHurtsOnlyItself) {
 // failed flush left in the cache alone, and the next power cut took it.
 TEST(Timeline1, KeptCopyOutsOfAFullStoreOutliveThePowerCutAfterAFailedFlush) {
   constexpr std::uint64_t kChunks = 16;
-  constexpr std::uint64_t kMetadataBytes = (64u << 10) + (128u << 10) + 64 * 4096;
+  constexpr std::uint64_t kMetadataBytes = (64u << 10) + 2 * (128u << 10) + 65 * 4096;
   SimWorld world(1);
   SimDevice& origin = world.add_device("origin", {.size_bytes = kChunks * 4096});
   SimDevice& snapstore =

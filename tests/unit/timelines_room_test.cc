@@ -174,7 +174,7 @@ class NoRoom : public ::testing::TestWithParam<std::uint64_t> {
   SeededRandom random_{GetParam()};
   MemoryDevice origin_{std::uint64_t{kChunks} << 12, "origin"};  // zero chunks take no slot
   MemoryDevice snapstore_{1u << 20, "snapstore"};
-  MemoryDevice meta_{480u << 10, "metadata"};
+  MemoryDevice meta_{612u << 10, "metadata"};
   std::unique_ptr<SnapStore> store_;
   int tags_ = 0;
 };
