@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import uuid
 
 PROGRAMS = ("rbd", "ceph", "ceph-mon", "ceph-osd", "ceph-authtool", "monmaptool")
@@ -66,6 +67,17 @@ class CephNode:
             raise RuntimeError(f"{words}: {ran.returncode}: {ran.stderr.decode()}")
         return ran.stdout
 
+    def run_when_ready(self, *words):
+        """A monitor that has only just come up may refuse what it grants a moment later."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self.run(*words)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
     def start(self):
         fsid, osd, port = str(uuid.uuid4()), str(uuid.uuid4()), free_port()
         with open(os.path.join(self.folder, "ceph.conf"), "w") as file:
@@ -74,7 +86,7 @@ class CephNode:
         self.run("monmaptool", "--create", "--addv", "a", f"[v1:127.0.0.1:{port}]", "--fsid", fsid, "monmap")
         self.run("ceph-mon", "--mkfs", "-i", "a", "--monmap", "monmap", "--keyring", "keyring")
         self.daemon("ceph-mon", "-i", "a", "-f")
-        self.run("ceph", "--connect-timeout", str(PATIENCE_S), "osd", "new", osd)
+        self.run_when_ready("ceph", "--connect-timeout", str(PATIENCE_S), "osd", "new", osd)
         os.mkdir(os.path.join(self.folder, "osd"))
         self.run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
         self.daemon("ceph-osd", "-i", "0", "-f")
