@@ -12,6 +12,7 @@ namespace ddsnap {
 namespace {
 
 constexpr std::chrono::milliseconds kRetryPause{200};
+constexpr std::uint64_t kAnswerGrace_ms = 5000;
 
 std::unexpected<Error> no_progress() {
   return fail(ErrorCode::kDamaged, "the server's list does not go on");
@@ -79,9 +80,10 @@ Status ServerClient::create(const CreateSnapshotMessage& request) {
   }
 }
 
-// A server that takes longer than the barrier may be held holds nothing any more.
+// A server that takes longer than the barrier may be held holds nothing any more, and is given some
+// time to say who kept it waiting.
 Status ServerClient::prepare(const PrepareSnapshotMessage& request) {
-  DD_TRY(ask<OkMessage>(request, request.hold_ms));
+  DD_TRY(ask<OkMessage>(request, request.hold_ms + kAnswerGrace_ms));
   return {};
 }
 

@@ -45,12 +45,12 @@ class Fio:
             self.failure = error
 
     def _run_fio(self, number, is_check):
-        """fio does not always notice that its nbdkit is gone, so that is looked for."""
+        """fio does not always notice that its nbdkit is gone, so that is looked for; it ends with us."""
         volume = self._volume.stand
         nbdkit = volume.processes.get("nbdkit")
         with open(volume.path("fio.log"), "wb") as log, subprocess.Popen(
-                ["fio", self._job_file(number, is_check)], cwd=volume.folder,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log) as fio:
+                ["setpriv", "--pdeathsig", "KILL", "fio", self._job_file(number, is_check)],
+                cwd=volume.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as fio:
             while fio.poll() is None and volume.processes.get("nbdkit") is nbdkit:
                 stand.wait_briefly(0.1)
             if fio.poll() is None:
