@@ -18,6 +18,7 @@
 #include <map>
 #include <sstream>
 
+#include "ddsnap/wire/deadline.h"
 #include "tests/support/live_server.h"
 
 namespace ddsnap::test {
@@ -109,7 +110,11 @@ class World {
     snapshots_[tag].target = *std::move(target);
   }
   void create(const std::string& tag) {
-    const Status created = server_.create(tag);
+    // After a restart the volume is busy until its targets are back, which takes what it takes.
+    const Deadline deadline = Deadline::after_ms(30'000);
+    Status created = server_.create(tag);
+    while (!created && created.error().code == ErrorCode::kBusy && !deadline.has_passed())
+      created = server_.create(tag);
     ASSERT_TRUE(created) << created.error().message();
     open(tag);
     snapshots_[tag].image = origin_image_;
