@@ -53,10 +53,10 @@ Result<SuperblockRead> read_or_find_superblock(const StoreDevices& devices) {
   return std::move(*found);
 }
 
-// The copies of the data device's superblock, where there are such. Without one, only the slots
+// Which copies of the data device's superblock are stale. Without one that is not, only the slots
 // tell whose snapstore it is.
-Status look_at_data_device(const StoreDevices& devices, Superblock& metadata,
-                           SnapStore::Impl::Salvage& salvage) {
+Result<std::vector<int>> look_at_data_device(const StoreDevices& devices, Superblock& metadata,
+                                             SnapStore::Impl::Salvage& salvage) {
   const auto note = [&](std::string text) {
     salvage.found.push_back({.kind = DamageKind::kSuperblock, .text = std::move(text)});
   };
@@ -64,11 +64,11 @@ Status look_at_data_device(const StoreDevices& devices, Superblock& metadata,
       !read && may_have_a_third_copy(read.error())) {
     note(read.error().message());
     salvage.must_prove_snapstore = true;
-    return {};
+    return std::vector<int>{};
   }
-  for (std::string& finding : DD_TRY(check_data_device(devices.snapstore, metadata)))
-    note(std::move(finding));
-  return {};
+  SuperblockRead data = DD_TRY(check_data_device(devices.snapstore, metadata));
+  for (std::string& finding : data.findings) note(std::move(finding));
+  return std::move(data.stale_copies);
 }
 
 }  // namespace
@@ -93,10 +93,13 @@ Result<std::unique_ptr<StoreInspection>> StoreInspection::open(const StoreDevice
       return with_context(metadata.name(), sane.error());
     found.push_back({.kind = DamageKind::kDevice, .text = sane.error().message()});
   }
-  if (devices.metadata) DD_TRY(look_at_data_device(devices, read.superblock, parts.salvage));
+  std::vector<int> stale_data_copies;
+  if (devices.metadata)
+    stale_data_copies = DD_TRY(look_at_data_device(devices, read.superblock, parts.salvage));
   parts.store =
       std::make_unique<SnapStore::Impl>(devices, SnapStore::Options{}, random, read.superblock);
   parts.store->stale_superblock_copies = read.stale_copies;
+  parts.store->stale_data_copies = std::move(stale_data_copies);
   parts.store->salvage = &parts.salvage;
   parts.store->max_ranges_told = std::numeric_limits<std::size_t>::max();
   if (Status loaded = parts.store->load(); !loaded) {

@@ -62,16 +62,18 @@ Result<std::unique_ptr<SnapStore>> SnapStore::open(const StoreDevices& devices,
   SuperblockRead read = DD_TRY(read_superblock(metadata, StoreRole::kMetadata));
   if (const Status sane = check_layout(read.superblock.layout, devices); !sane)
     return with_context(metadata.name(), sane.error());
-  std::vector<std::string> data_findings;
-  if (devices.metadata)
-    data_findings = DD_TRY(check_data_device(devices.snapstore, read.superblock));
+  std::optional<SuperblockRead> data;
+  if (devices.metadata) data = DD_TRY(check_data_device(devices.snapstore, read.superblock));
   auto impl = std::make_unique<Impl>(devices, options, random, read.superblock);
   if (options.was_closed) impl->superblock.closed = ClosedMark::kOriginWentOn;
   if (impl->superblock.closed != ClosedMark::kNone && !options.must_resume)
     return closed(metadata, impl->superblock);
-  for (const auto* findings : {&read.findings, &data_findings})
-    for (const std::string& finding : *findings) impl->findings.push_back(finding);
+  impl->findings = read.findings;
   impl->stale_superblock_copies = read.stale_copies;
+  if (data) {
+    impl->findings.insert(impl->findings.end(), data->findings.begin(), data->findings.end());
+    impl->stale_data_copies = data->stale_copies;
+  }
   Status recovered = impl->load();
   if (recovered) recovered = impl->start_anew(options);
   if (!recovered && recovered.error().code == ErrorCode::kDamaged)
@@ -102,7 +104,11 @@ Status SnapStore::Impl::start_anew(const Options& options) {
   ++superblock.generation;
   // A mark goes with the checkpoint that draws its consequences, and on the data device only
   // after that.
-  if (is_split) DD_TRY(write_superblock(snapstore, data_superblock(superblock)));
+  if (is_split) {
+    for (const int copy : stale_data_copies)
+      DD_TRY(write_superblock_copy(snapstore, data_superblock(superblock), copy));
+    DD_TRY(write_superblock(snapstore, data_superblock(superblock)));
+  }
   const bool had_mark = superblock.closed != ClosedMark::kNone;
   if (options.must_resume) resume();
   DD_TRY(checkpoint());

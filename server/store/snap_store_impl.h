@@ -47,6 +47,7 @@ struct SnapStore::Impl {
   RandomSource& random;
   Superblock superblock;                     // the durable one
   std::vector<int> stale_superblock_copies;  // until recovery has written them anew
+  std::vector<int> stale_data_copies;        // the same of the data device, if there is one
   const Layout& layout() const { return superblock.layout; }
   StoreFacts facts;
 

@@ -206,7 +206,7 @@ Result<SuperblockRead> read_superblock(BlockDevice& device, StoreRole role) {
   return result;
 }
 
-Result<std::vector<std::string>> check_data_device(BlockDevice& snapstore, Superblock& metadata) {
+Result<SuperblockRead> check_data_device(BlockDevice& snapstore, Superblock& metadata) {
   SuperblockRead read = DD_TRY(read_superblock(snapstore, StoreRole::kData));
   const Superblock& data = read.superblock;
   if (data.store != metadata.store)
@@ -221,7 +221,7 @@ Result<std::vector<std::string>> check_data_device(BlockDevice& snapstore, Super
     metadata.closed = data.closed;
     metadata.closed_why = data.closed_why;
   }
-  return std::move(read.findings);
+  return read;
 }
 
 Status write_superblock_copy(BlockDevice& device, const Superblock& superblock, int copy) {

@@ -58,9 +58,9 @@ Result<Superblock> read_superblock_copy(BlockDevice& device, int copy, const Lay
 // A copy that lies at `offset_bytes`, wherever that is.
 Result<Superblock> read_superblock_at(BlockDevice& device, std::uint64_t offset_bytes);
 // Metadata and data device must be of one store, and of one opening of it: a copy of either
-// restored by itself is refused. What comes back tells of damaged copies. A mark that only the data
-// device could take is taken over.
-Result<std::vector<std::string>> check_data_device(BlockDevice& snapstore, Superblock& metadata);
+// restored by itself is refused. What comes back is the data device's own, with its damaged copies.
+// A mark that only the data device could take is taken over.
+Result<SuperblockRead> check_data_device(BlockDevice& snapstore, Superblock& metadata);
 // Writes and flushes copy 0, then the others. Requires: all are the predecessor; else the write of
 // copy 0 could leave one whose manifest is gone as the only good one.
 Status write_superblock(BlockDevice& device, const Superblock& superblock);
