@@ -176,10 +176,11 @@ std::string SimClient::judge_ok(const SimCommand& command, const Frame& frame) c
     case Kind::kCreate:
       return host_.truth.was_created(command.uuid) ? "" : "acknowledged, and not there (S6)";
     case Kind::kRemove:
-      if (command.has_happened) return {};
+      // That it is gone may have been put down to an older command of the same words, whose answer
+      // was lost.
+      if (command.has_happened || subject == nullptr || subject->uuid != subject_) return {};
       // A bookmark already.
-      return command.is_bookmark && (subject == nullptr || subject->uuid != subject_ ||
-                                     subject->kind == BoundaryKind::kBookmark)
+      return command.is_bookmark && subject->kind == BoundaryKind::kBookmark
                  ? ""
                  : "acknowledged, and not done (S6)";
     case Kind::kPriority:
