@@ -46,6 +46,7 @@ demo: deps
 	scripts/demo
 
 test: deps
+	@scripts/install-deps --docs
 	@scripts/install-deps --vm
 	$(MAKE) test-plain
 	$(MAKE) test-asan
@@ -111,7 +112,7 @@ bench: build
 
 install:
 	$(CONFIGURE) $(BUILD)
-	ninja -C $(BUILD) -j$(JOBS) ddsnap nbdkit-ddsnap-plugin
+	ninja -C $(BUILD) -j$(JOBS) ddsnap nbdkit-ddsnap-plugin manual
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD)
 
 # Built in a copy, so that the module of one kernel never stands in the way of another's.
