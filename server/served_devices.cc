@@ -1,8 +1,5 @@
 #include "server/served_devices.h"
 
-#include <chrono>
-#include <thread>
-
 #include "ddsnap/wire/device_identity.h"
 
 namespace ddsnap {
@@ -33,22 +30,9 @@ Result<FileOptions::Caching> choose(const DevicePaths& paths, FileOptions::Cachi
   return FileOptions::Caching::kBuffered;
 }
 
-// The writes of a killed server outlive it by seconds, and its lock by as long (S8, timeline 5).
-constexpr std::chrono::milliseconds kLastWritesOfAnother{5000};
-constexpr std::chrono::milliseconds kLockPause{20};
-
 Result<OwnershipLock> lock(const FileDevice& device) {
-  const auto take = [&] {
-    return OwnershipLock::take(device.fd(), LockBytes::server(), LockMode::kExclusive,
-                               device.name());
-  };
-  const auto patience = std::chrono::steady_clock::now() + kLastWritesOfAnother;
-  auto taken = take();
-  while (!taken && taken.error().code == ErrorCode::kBusy &&
-         std::chrono::steady_clock::now() < patience) {
-    std::this_thread::sleep_for(kLockPause);
-    taken = take();
-  }
+  auto taken = OwnershipLock::take_patiently(device.fd(), LockBytes::server(), LockMode::kExclusive,
+                                             device.name());
   if (!taken && taken.error().code == ErrorCode::kBusy)
     return fail(ErrorCode::kBusy, device.name() + " is in use by a running server");
   return taken;

@@ -49,14 +49,14 @@ Result<OpenDevices> open_devices(const Options& options) {
   devices.snapstore = DD_TRY(open(options.snapstore, DeviceAccess::kReadWrite));
   devices.origin = DD_TRY(open(options.origin, DeviceAccess::kReadOnly));
   DD_TRY(check_distinct(*devices.snapstore, *devices.origin));
-  devices.snapstore_lock = DD_TRY(OwnershipLock::take(devices.snapstore->fd(), LockBytes::all(),
-                                                      LockMode::kExclusive, options.snapstore));
+  devices.snapstore_lock = DD_TRY(OwnershipLock::take_patiently(
+      devices.snapstore->fd(), LockBytes::all(), LockMode::kExclusive, options.snapstore));
   if (options.metadata.empty()) return devices;
   devices.metadata = DD_TRY(open(options.metadata, DeviceAccess::kReadWrite));
   DD_TRY(check_distinct(*devices.metadata, *devices.snapstore));
   DD_TRY(check_distinct(*devices.metadata, *devices.origin));
-  devices.metadata_lock = DD_TRY(OwnershipLock::take(devices.metadata->fd(), LockBytes::all(),
-                                                     LockMode::kExclusive, options.metadata));
+  devices.metadata_lock = DD_TRY(OwnershipLock::take_patiently(
+      devices.metadata->fd(), LockBytes::all(), LockMode::kExclusive, options.metadata));
   return devices;
 }
 

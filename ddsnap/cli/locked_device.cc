@@ -11,8 +11,8 @@ Result<LockedDevice> LockedDevice::open(const std::string& path, DeviceAccess ac
   locked.device = DD_TRY(FileDevice::open(path, {.access = access}));
   const int fd = locked.device->fd();
   auto lock = access == DeviceAccess::kReadOnly
-                  ? OwnershipLock::take(fd, LockBytes::server(), LockMode::kShared, path)
-                  : OwnershipLock::take(fd, LockBytes::all(), LockMode::kExclusive, path);
+                  ? OwnershipLock::take_patiently(fd, LockBytes::server(), LockMode::kShared, path)
+                  : OwnershipLock::take_patiently(fd, LockBytes::all(), LockMode::kExclusive, path);
   if (!lock && lock.error().code == ErrorCode::kBusy)
     return fail(ErrorCode::kBusy,
                 path + ": in use; stop its server and targets first, or use 'ddsnap check SERVER'");

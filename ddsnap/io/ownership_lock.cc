@@ -3,10 +3,15 @@
 #include <fcntl.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 namespace ddsnap {
 
 namespace {
+
+constexpr std::chrono::milliseconds kLastWritesOfAnother{5000};
+constexpr std::chrono::milliseconds kLockPause{20};
 
 struct flock describe(LockBytes bytes, short type) {
   struct flock lock{};  // l_pid is 0, as OFD locks want it
@@ -30,6 +35,17 @@ Result<OwnershipLock> OwnershipLock::take(int fd, LockBytes bytes, LockMode mode
   if (errno == EAGAIN || errno == EACCES)
     return fail(ErrorCode::kBusy, name + " is in use by another ddsnap process");
   return fail_errno("cannot lock", name);
+}
+
+Result<OwnershipLock> OwnershipLock::take_patiently(int fd, LockBytes bytes, LockMode mode,
+                                                    const std::string& name) {
+  const auto end = std::chrono::steady_clock::now() + kLastWritesOfAnother;
+  while (true) {
+    auto lock = take(fd, bytes, mode, name);
+    if (lock || lock.error().code != ErrorCode::kBusy || std::chrono::steady_clock::now() >= end)
+      return lock;
+    std::this_thread::sleep_for(kLockPause);
+  }
 }
 
 Result<bool> OwnershipLock::is_held_elsewhere(int fd, LockBytes bytes, LockMode mode,

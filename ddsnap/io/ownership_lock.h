@@ -12,6 +12,8 @@
 //           another host that shares the disk. Whoever guards a device opens it by the node that
 //           udev made. It is advisory: dd takes no notice.
 // Errors    take(): kBusy when another description holds a lock in the way, else as fcntl() says.
+//           take_patiently(): the same, but a holder gets some seconds to go: the last writes of
+//           a killed process outlive it, and its lock with them (S8, timeline 5).
 // Threads   A plain value; the kernel serialises.
 // Lifetime  Borrows the descriptor for its whole life. Destroy it only when no write is in flight.
 // Source    fcntl(2), "Open file description locks".
@@ -44,6 +46,9 @@ class OwnershipLock {
   // `name` is the device's, for the message.
   static Result<OwnershipLock> take(int fd, LockBytes bytes, LockMode mode,
                                     const std::string& name);
+  // Blocks; not for an event loop.
+  static Result<OwnershipLock> take_patiently(int fd, LockBytes bytes, LockMode mode,
+                                              const std::string& name);
   // Whether take() would find the lock held by another description. Nothing is locked on the way,
   // so nobody else's take() fails because of it.
   static Result<bool> is_held_elsewhere(int fd, LockBytes bytes, LockMode mode,

@@ -44,8 +44,8 @@ Result<OwnedTarget> OwnedTarget::open(const std::string& name, const How& how) {
   auto device = DD_TRY(open_file(name, access));
   if (!how.is_forced) DD_TRY(check_unused(name));
   if (how.is_read_only) return OwnedTarget(std::move(device), OwnershipLock());
-  OwnershipLock lock =
-      DD_TRY(OwnershipLock::take(device->fd(), LockBytes::all(), LockMode::kExclusive, name));
+  OwnershipLock lock = DD_TRY(
+      OwnershipLock::take_patiently(device->fd(), LockBytes::all(), LockMode::kExclusive, name));
   return OwnedTarget(std::move(device), std::move(lock));
 }
 

@@ -12,14 +12,18 @@ constexpr std::uint64_t kMinJournalBytes = 128 << 10;
 constexpr std::uint64_t kMaxDefaultJournalBytes = 32 << 20;
 constexpr std::uint64_t kMaxJournalBytes = 1 << 30;
 constexpr std::uint64_t kMinTableBlocks = 64;
+constexpr std::uint64_t kMaxDefaultManifestBytes = 4 << 20;
 constexpr std::uint64_t kMaxSlots = 0xffff0000;  // the topmost numbers have meanings of their own
 constexpr std::uint64_t kMinSlots = 4;
 
 // Entries of all slots four times over (old and new side by side in a merge, chunks that are zero,
-// private copies), and a share of the device for change maps and the manifest.
+// private copies), a share of the device for change maps, and the manifests of some thousand
+// snapshots, which need their room on small devices too.
 std::uint64_t default_table_blocks(std::uint64_t space_bytes, unsigned chunk_shift) {
-  const std::uint64_t slots = space_bytes >> chunk_shift;
-  return std::max(kMinTableBlocks, slots * 16 * 4 / 4096 + space_bytes / 512 / 4096);
+  const std::uint64_t entry_bytes = (space_bytes >> chunk_shift) * 16 * 4;
+  const std::uint64_t manifest_bytes = std::min(space_bytes / 64, kMaxDefaultManifestBytes);
+  return std::max(kMinTableBlocks,
+                  (entry_bytes + space_bytes / 512 + manifest_bytes) / kMetadataPageBytes);
 }
 
 Status check_format(const StoreDevices& devices, const StoreFormat& format) {

@@ -10,7 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "ddsnap/io/file_device.h"
 #include "tests/support/temp_dir.h"
@@ -160,6 +162,21 @@ TEST_F(OwnershipLockTest, OutlivesItsProcessAsLongAsTheDescription) {
   EXPECT_FALSE(take(*other, LockBytes::server()));
   carries_writes.reset();
   EXPECT_TRUE(take(*other, LockBytes::server()));
+}
+
+TEST_F(OwnershipLockTest, PatienceOutlastsTheLastWritesOfAnother) {
+  const auto device = open(), other = open();
+  auto held = take(*other, LockBytes::all());
+  ASSERT_TRUE(held);
+  std::thread leaves([&] {
+    // Released only after the other has asked at least once: it asks at once, then after pauses.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    held->release();
+  });
+  const auto lock =
+      OwnershipLock::take_patiently(device->fd(), LockBytes::server(), LockMode::kExclusive, path_);
+  leaves.join();
+  EXPECT_TRUE(lock) << lock.error().message();
 }
 
 TEST_F(OwnershipLockTest, FollowsTheInodeThroughASymbolicLink) {

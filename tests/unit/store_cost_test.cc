@@ -1,6 +1,7 @@
 // Shows what a first write costs, counted at the devices: one chunk read, one chunk written, at
 // most 64 bytes of metadata in a batch of 64, one flush a batch, the same at 1 and at 1000
-// snapshots; that a chunk written again costs nothing; that zero chunks take no slot.
+// snapshots; that a chunk written again costs nothing; that zero chunks take no slot; and that a
+// small store has room for the metadata of thousands of snapshots.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -112,6 +113,24 @@ TEST(StoreCost, AFirstWriteIsOneReadOneWriteAndAFewBytes) {
               static_cast<double>(cost.metadata_writes.bytes) / static_cast<double>(kChunks),
               static_cast<unsigned long long>(cost.metadata_writes.operations),
               static_cast<unsigned long long>(kBatches));
+}
+
+TEST(StoreCost, ASmallStoreHoldsThousandsOfSnapshots) {
+  SeededRandom random(3);
+  MemoryDevice origin(32u << 20, "origin");
+  MemoryDevice snapstore(128u << 20, "snapstore");
+  fill_with_data(origin);
+  const StoreDevices devices{.snapstore = snapstore, .origin = origin};
+  ASSERT_TRUE(initialize_store(devices, {}, random));
+  auto store = SnapStore::open(devices, {}, random);
+  ASSERT_TRUE(store);
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    create_snapshots(**store, i, 1, random);
+    std::vector<WriteAsk> asks{{{i % 2048}}};
+    ASSERT_TRUE((*store)->prepare_writes(asks));
+    ASSERT_EQ(asks[0].outcome, WriteAsk::Outcome::kGranted);
+  }
+  EXPECT_TRUE((*store)->close_cleanly());
 }
 
 TEST(StoreCost, IsTheSameAt1000Snapshots) {
