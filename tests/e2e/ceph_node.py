@@ -10,7 +10,7 @@ import time
 import uuid
 
 PROGRAMS = ("rbd", "ceph", "ceph-mon", "ceph-osd", "ceph-authtool", "monmaptool")
-PATIENCE_S = 120
+PATIENCE_S = 240  # a cluster on a busy machine
 
 CONFIGURATION = """[global]
 fsid = {fsid}
