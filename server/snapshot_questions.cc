@@ -110,21 +110,37 @@ std::uint32_t SnapshotQuestions::answer_part(SessionId session, std::uint64_t no
   }
   const std::vector<SessionId> all = parts_.attachments.snapshot_sessions(snapshot);
   if (moved.empty() || all.size() == 1) {
+    if (!moved.empty()) told_alone_.insert(session);
     parts_.out.send(session, request_id, answer);
-    return static_cast<std::uint32_t>(chunks.size());
+  } else {
+    // The asker too: until it has read its answer it knows the old place, and another target may
+    // ask, write and be acknowledged before that.
+    invalidate(snapshot, all, moved, WaitingAnswer{session, request_id, std::move(answer)}, now_ns);
   }
-  const std::uint64_t number = ++last_number_;
-  // The asker too: until it has read its answer it knows the old place, and another target may ask,
-  // write and be acknowledged before that.
-  for (const SessionId target : all)
-    parts_.out.send(target, 0, InvalidateMessage{.number = number, .ranges = moved});
-  invalidations_[snapshot] = {.number = number,
-                              .asker = session,
-                              .request_id = request_id,
-                              .answer = std::move(answer),
-                              .awaited = {all.begin(), all.end()},
-                              .deadline_ns = now_ns + kInvalidateDeadline_ms * kNsPerMs};
   return static_cast<std::uint32_t>(chunks.size());
+}
+
+void SnapshotQuestions::invalidate(Epoch snapshot, const std::vector<SessionId>& targets,
+                                   const std::vector<ChunkRange>& ranges,
+                                   std::optional<WaitingAnswer> answer, std::uint64_t now_ns) {
+  const std::uint64_t number = ++last_number_;
+  for (const SessionId target : targets)
+    parts_.out.send(target, 0, InvalidateMessage{.number = number, .ranges = ranges});
+  invalidations_[snapshot] = {.number = number,
+                              .answer = std::move(answer),
+                              .awaited = {targets.begin(), targets.end()},
+                              .deadline_ns = now_ns + kInvalidateDeadline_ms * kNsPerMs};
+}
+
+// T6: the elder, told of a new place and slow to read that, serves the old one from its memory; the
+// newcomer finds the new one, writes there, and nothing would ever tell the elder. Its
+// acknowledgement comes after it has read all that it was sent before, whichever chunk it is about.
+void SnapshotQuestions::on_attach(SessionId newcomer, Epoch snapshot, std::uint64_t now_ns) {
+  if (invalidations_.contains(snapshot)) return;  // those who are awaited read their answers first
+  std::vector<SessionId> elders = parts_.attachments.snapshot_sessions(snapshot);
+  std::erase_if(elders,
+                [&](SessionId elder) { return elder == newcomer || !told_alone_.contains(elder); });
+  if (!elders.empty()) invalidate(snapshot, elders, {{{0}, 1}}, std::nullopt, now_ns);
 }
 
 std::vector<ChunkNr> SnapshotQuestions::take_piece(Question& question,
@@ -215,6 +231,7 @@ void SnapshotQuestions::on_invalidate_ack(SessionId session, std::uint64_t numbe
   for (auto& [snapshot, invalidation] : invalidations_) {
     if (invalidation.number != number) continue;
     invalidation.awaited.erase(session);
+    told_alone_.erase(session);
     return settle(snapshot);
   }
 }
@@ -222,6 +239,7 @@ void SnapshotQuestions::on_invalidate_ack(SessionId session, std::uint64_t numbe
 void SnapshotQuestions::on_disconnect(SessionId session) {
   queues_.erase(session);
   held_.erase(session);
+  told_alone_.erase(session);
   std::vector<Epoch> snapshots;
   for (auto& [snapshot, invalidation] : invalidations_)
     if (invalidation.awaited.erase(session) != 0) snapshots.push_back(snapshot);
@@ -231,10 +249,12 @@ void SnapshotQuestions::on_disconnect(SessionId session) {
 void SnapshotQuestions::settle(Epoch snapshot) {
   const auto found = invalidations_.find(snapshot);
   if (!found->second.awaited.empty()) return;
-  // Given up while its targets were asked: those slots are not to be written any more (T6).
-  if (!is_readable(parts_.store.find(snapshot)))
-    for (LocatedEntry& entry : found->second.answer.entries) entry = nowhere(entry.chunk, EIO);
-  parts_.out.send(found->second.asker, found->second.request_id, found->second.answer);
+  if (auto& waiting = found->second.answer) {
+    // Given up while its targets were asked: those slots are not to be written any more (T6).
+    if (!is_readable(parts_.store.find(snapshot)))
+      for (LocatedEntry& entry : waiting->answer.entries) entry = nowhere(entry.chunk, EIO);
+    parts_.out.send(waiting->asker, waiting->request_id, waiting->answer);
+  }
   invalidations_.erase(found);
 }
 

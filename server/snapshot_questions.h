@@ -40,6 +40,9 @@ class SnapshotQuestions {
   // While held, a session gets no answers: it has not taken those it has.
   void hold(SessionId session, bool is_held);
 
+  // A target has come to a snapshot. Another one that was alone with it may not have read yet what
+  // it was told of new places; until it has, the snapshot's questions wait.
+  void on_attach(SessionId newcomer, Epoch snapshot, std::uint64_t now_ns);
   void on_invalidate_ack(SessionId session, std::uint64_t number);
   void on_disconnect(SessionId session);
   // Cuts off the targets that are late with their acknowledgement.
@@ -56,11 +59,14 @@ class SnapshotQuestions {
     bool is_done() const { return range_index == ranges.size(); }
   };
   // An answer that waits until all targets of the snapshot have forgotten the old place.
-  struct Invalidation {
-    std::uint64_t number = 0;
+  struct WaitingAnswer {
     SessionId asker;
     std::uint64_t request_id = 0;
     LocatedMessage answer;
+  };
+  struct Invalidation {
+    std::uint64_t number = 0;
+    std::optional<WaitingAnswer> answer;
     std::set<SessionId> awaited;
     std::uint64_t deadline_ns = 0;
   };
@@ -71,12 +77,16 @@ class SnapshotQuestions {
   std::vector<LocatedEntry> locate(Epoch snapshot, const std::vector<ChunkNr>& chunks);
   void locate_run(const BoundaryFacts& snapshot, ChunkRange run, std::vector<LocatedEntry>& out);
   std::vector<ChunkRange> make_private(Epoch snapshot, std::vector<LocatedEntry>& entries);
+  void invalidate(Epoch snapshot, const std::vector<SessionId>& targets,
+                  const std::vector<ChunkRange>& ranges, std::optional<WaitingAnswer> answer,
+                  std::uint64_t now_ns);
   void settle(Epoch snapshot);
 
   VolumeParts parts_;
   std::map<SessionId, std::deque<Question>> queues_;  // none is empty
   std::map<Epoch, Invalidation> invalidations_;       // at most one of a snapshot
   std::set<SessionId> held_;
+  std::set<SessionId> told_alone_;  // of new places, and no acknowledgement has come since
   std::uint64_t last_number_ = 0;
   SessionId last_first_;
 };

@@ -133,7 +133,7 @@ void Volume::look_for_swap(Now now) {
 
 void Volume::run_batch(Now now) {
   if (!creation_.is_barrier_on()) {
-    admit_waiting();
+    admit_waiting(now);
     if (dropping_.is_behind()) finish_dropping();
     run_writes(now);
   }
@@ -177,9 +177,17 @@ bool Volume::is_congested(SessionId session) const {
          kMaxParkedQuestions;
 }
 
-void Volume::admit_waiting() {
+void Volume::admit_waiting(Now now) {
   for (const auto& [session, waiting] : std::exchange(hellos_, {}))
-    admission_.on_hello(session, waiting.request_id, waiting.hello);
+    admit(session, waiting.request_id, waiting.hello, now);
+}
+
+void Volume::admit(SessionId session, std::uint64_t request_id, const HelloMessage& hello,
+                   Now now) {
+  admission_.on_hello(session, request_id, hello);
+  const auto* binding = attachments_.binding_of(session);
+  if (binding != nullptr && !binding->is_origin)
+    questions_.on_attach(session, binding->snapshot, now.steady_ns);
 }
 
 void Volume::run_writes(Now now) {

@@ -117,7 +117,8 @@ class Volume {
 
   Status detach(const Attachment& attachment, Now now);
   void finish_dropping();
-  void admit_waiting();
+  void admit_waiting(Now now);
+  void admit(SessionId session, std::uint64_t request_id, const HelloMessage& hello, Now now);
   void run_writes(Now now);
   void make_room(Now now);
   void look_for_swap(Now now);

@@ -58,7 +58,7 @@ Status Volume::on_hello(const Request& request) {
   if (creation_.is_barrier_on()) {  // T2: attaching waits for the end
     hellos_[request.session] = {request.request_id, std::move(hello)};
   } else {
-    admission_.on_hello(request.session, request.request_id, hello);
+    admit(request.session, request.request_id, hello, request.now);
   }
   return {};
 }

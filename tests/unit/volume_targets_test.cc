@@ -261,6 +261,37 @@ TEST_F(VolumeTargets, AskerForgetsTheOldPlaceBeforeAnyoneLearnsTheNewOne) {
   EXPECT_EQ(world_.take_located(b.session)[0].place, Place::kPrivate);
 }
 
+// So did the simulation this (seed 1031, targets that stall): alone with its snapshot the asker
+// needs no order, but a second target comes before it has read its answer.
+TEST_F(VolumeTargets, NewcomerLearnsNoPlaceThatItsElderMayNotHaveReadOf) {
+  world_.create("0");
+  const auto a = world_.attach("a", "0");
+  world_.send(a.session, PrepareSnapshotWriteMessage{{{{1}, 1}}});
+  world_.run();
+  EXPECT_EQ(world_.take_located(a.session)[0].place, Place::kPrivate);  // sent, that is
+  const auto b = world_.attach("b", "0");
+  world_.send(b.session, LocateMessage{{{{1}, 1}}});
+  world_.run();
+  EXPECT_FALSE(world_.has_message(b.session)) << "a may still read the old place";
+  world_.send(a.session, InvalidateAckMessage{world_.take<InvalidateMessage>(a.session).number});
+  world_.run();
+  EXPECT_EQ(world_.take_located(b.session)[0].place, Place::kPrivate);
+  const auto c = world_.attach("c", "0");
+  EXPECT_FALSE(world_.has_message(a.session)) << "it has read everything";
+}
+
+TEST_F(VolumeTargets, ElderThatStaysSilentIsCutOff) {
+  world_.create("0");
+  const auto a = world_.attach("a", "0");
+  world_.send(a.session, PrepareSnapshotWriteMessage{{{{1}, 1}}});
+  world_.run();
+  const auto b = world_.attach("b", "0");
+  world_.send(b.session, LocateMessage{{{{1}, 1}}});
+  world_.wait_ms(kInvalidateDeadline_ms);
+  EXPECT_TRUE(world_.closed.contains(a.session));
+  EXPECT_EQ(world_.take_located(b.session)[0].place, Place::kPrivate);
+}
+
 TEST_F(VolumeTargets, TargetThatDoesNotForgetIsCutOff) {
   world_.create("0");
   const auto a = world_.attach("a", "0");
