@@ -4,6 +4,13 @@
 
 namespace ddsnap::test {
 
+namespace {
+
+constexpr std::uint64_t kId = 1;
+constexpr std::uint32_t kHold_ms = 2000;
+
+}  // namespace
+
 std::string SimClient::to_text() const {
   return fmt::format("{} waits for the answer to command {} about {}", name_,
                      command_ == nullptr ? -1 : static_cast<int>(command_->kind),
@@ -30,7 +37,8 @@ SimCommand SimClient::choose_create() {
           .tag = fmt::format("t{}", host_.random.below(16)),
           .uuid = Uuid::make(host_.random),
           .priority = priority,
-          .is_bookmark = host_.one_in(10)};
+          .is_bookmark = host_.one_in(10),
+          .is_held = host_.one_in(4)};
 }
 
 std::optional<SimCommand> SimClient::choose() {
@@ -61,6 +69,8 @@ void SimClient::say(SimCommand command) {
   command.is_open = true;
   command.has_happened = false;
   command.is_acknowledged = false;
+  command.is_committed = !command.is_held;
+  step_ = Step::kAsked;
   command_ = host_.truth.commands().add(std::move(command));
   const auto* subject = host_.truth.find(command_->tag);
   subject_ = subject == nullptr ? Uuid{} : subject->uuid;
@@ -72,16 +82,10 @@ void SimClient::say(SimCommand command) {
 }
 
 void SimClient::send(const SimCommand& command) {
-  constexpr std::uint64_t kId = 1;
   SimNetwork& network = host_.network;
   switch (command.kind) {
     case Kind::kCreate:
-      return network.send(session_,
-                          CreateSnapshotMessage{.uuid = command.uuid,
-                                                .tag = command.tag,
-                                                .priority = command.priority,
-                                                .is_bookmark = command.is_bookmark},
-                          kId);
+      return send_create(command);
     case Kind::kRemove:
       return network.send(
           session_, DeleteSnapshotMessage{.tag = command.tag, .keep_bookmark = command.is_bookmark},
@@ -106,6 +110,43 @@ void SimClient::send(const SimCommand& command) {
   }
 }
 
+// ---- a create ----
+
+void SimClient::send_create(const SimCommand& command) {
+  CreateSnapshotMessage create{.uuid = command.uuid,
+                               .tag = command.tag,
+                               .priority = command.priority,
+                               .is_bookmark = command.is_bookmark};
+  if (!command.is_held) return host_.network.send(session_, create, kId);
+  host_.network.send(session_, PrepareSnapshotMessage{kHold_ms, std::move(create)}, kId);
+}
+
+void SimClient::on_held() {
+  step_ = Step::kHeld;
+  command_->landed_when_held = host_.truth.landed();
+  ++host_.tally.holds;
+  host_.trace("{} holds {}", name_, command_->tag);
+  // Now and then too late.
+  host_.events.after(host_.pause_ns(kHold_ms * kSimMs * 5 / 4), [this, command = command_] {
+    if (command_ == command && step_ == Step::kHeld) decide();
+  });
+}
+
+void SimClient::decide() {
+  const std::uint64_t roll = host_.random.below(8);
+  if (roll == 0) {
+    host_.trace("{} goes away", name_);
+    host_.network.close_from_peer(session_);
+    return done();
+  }
+  if (roll == 1) {
+    step_ = Step::kGivenUp;
+    return host_.network.send(session_, AbortSnapshotMessage{command_->uuid}, kId);
+  }
+  command_->is_committed = true;
+  host_.network.send(session_, CommitSnapshotMessage{command_->uuid}, kId);
+}
+
 void SimClient::done() {
   command_.reset();
 }
@@ -124,7 +165,10 @@ void SimClient::on_lost() {
 
 void SimClient::on_frame(const Frame& frame) {
   if (command_ == nullptr) return;
-  judge(frame);
+  const bool is_held = command_->is_held && !command_->is_committed && step_ == Step::kAsked &&
+                       frame.header.type == MsgType::kOk;
+  if (is_held) return on_held();
+  if (step_ != Step::kGivenUp) judge(frame);
   host_.network.close_from_peer(session_);
   done();
 }

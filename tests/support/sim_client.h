@@ -1,7 +1,8 @@
 // A user of the command line: one command after another, each on a connection of its own, and what
 // the answer may be.
 //
-// Shape     A create whose answer is lost is asked again with the same uuid (S6).
+// Shape     A create whose answer is lost is asked again with the same uuid (S6). Some are made in
+//           two steps: held, and then committed, given up, or left to themselves.
 // Threads   None inside.
 #pragma once
 
@@ -22,6 +23,7 @@ class SimClient final : public SimPeer {
 
  private:
   using Kind = SimCommand::Kind;
+  enum class Step : std::uint8_t { kAsked, kHeld, kGivenUp };
 
   void on_frame(const Frame& frame) override;
   void on_lost() override;
@@ -31,6 +33,9 @@ class SimClient final : public SimPeer {
   std::string any_tag();
   void say(SimCommand command);
   void send(const SimCommand& command);
+  void send_create(const SimCommand& command);
+  void on_held();
+  void decide();
   void judge(const Frame& frame);
   std::string judge_error(const SimCommand& command, const Error& error) const;
   std::string judge_ok(const SimCommand& command, const Frame& frame) const;
@@ -42,6 +47,7 @@ class SimClient final : public SimPeer {
   std::shared_ptr<SimCommand> command_;
   SessionId session_;
   bool is_retry_ = false;
+  Step step_ = Step::kAsked;
   // The changelist asked for.
   Uuid from_;
   SimTruth::ChunkSet must_be_listed_;

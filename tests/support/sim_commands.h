@@ -30,8 +30,11 @@ struct SimCommand {
   Uuid uuid;                    // create
   std::int8_t priority = 0;     // create, priority
   bool is_bookmark = false;     // create: a bookmark; remove: keeps one
+  bool is_held = false;         // create: in two steps, its barrier held between them
   std::int32_t difference = 0;  // use count
   bool is_open = true;
+  bool is_committed = true;            // held: its client has said so
+  std::uint64_t landed_when_held = 0;  // writes to the origin, when its client heard of the hold
   bool has_happened = false;
   bool is_acknowledged = false;
 };

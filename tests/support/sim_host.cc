@@ -32,6 +32,7 @@ SimShape SimShape::of_seed(std::uint64_t seed) {
   if (!one_in(3)) shape.stall_mean_ns = between(50, 500) * kSimMs;
   shape.late_ns = one_in(4) ? 2 * kSimSecond : between(1, 50) * kSimMs;
   shape.zero_percent = static_cast<unsigned>(random.below(30));
+  if (one_in(3)) shape.strangers = between(1, 2);
   return shape;
 }
 

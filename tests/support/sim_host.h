@@ -43,6 +43,7 @@ struct SimShape {
   std::uint64_t stall_mean_ns = 0;
   std::uint64_t late_ns = 0;
   unsigned zero_percent = 0;
+  std::size_t strangers = 0;  // who keep no rule
 
   static SimShape of_seed(std::uint64_t seed);
 };

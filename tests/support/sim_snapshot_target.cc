@@ -30,7 +30,10 @@ std::string SimSnapshotTarget::to_text() const {
 bool SimSnapshotTarget::may_use(const Uuid& snapshot) const {
   if (snapshot != snapshot_ || snapshot.is_nil()) return false;
   if (is_dead()) return writes_under_way_ != 0;
-  return is_attached() && !may_be_forgotten() && (!is_refused_ || !pending_acks_.empty());
+  // Whatever it has said of forgetting them: it is there.
+  const bool is_at_slots = std::ranges::any_of(requests_, &Request::is_in_slot_io);
+  return is_attached() && !may_be_forgotten() &&
+         (!is_refused_ || !pending_acks_.empty() || is_at_slots);
 }
 
 std::uint64_t SimSnapshotTarget::slot_offset(SlotNr slot) const {
@@ -270,7 +273,7 @@ void SimSnapshotTarget::finish_slot_io(Requests::iterator request) {
 std::string SimSnapshotTarget::check(const Request& request) const {
   const SimTruth::Boundary* truth = host_.truth.find(snapshot_);
   if (truth == nullptr || truth->kind != BoundaryKind::kLive)
-    return is_refused_ ? "" : "a snapshot that is no more was read";
+    return "a snapshot that is no more was read";
   for (std::uint32_t i = 0; i < request.chunk_count; ++i) {
     const std::uint32_t chunk = request.first_chunk + i;
     const LocatedEntry& entry = request.entries[i];

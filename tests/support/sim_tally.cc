@@ -68,6 +68,8 @@ void SimTally::add(const SimTally& other) {
                                                    &SimTally::messages,
                                                    &SimTally::device_operations,
                                                    &SimTally::creates,
+                                                   &SimTally::holds,
+                                                   &SimTally::strangers_messages,
                                                    &SimTally::removals,
                                                    &SimTally::drops,
                                                    &SimTally::power_cuts,
@@ -94,14 +96,15 @@ std::string SimTally::to_text() const {
   std::string text = fmt::format(
       "operations        {:>12}  origin writes {}, reads {}; snapshot reads {}, writes {}; "
       "flushes {}; commands {}; attaches {}; {} ended with an error\n"
-      "below them        {:>12}  writes and flushes of devices; {} messages; {} snapshots made, {} "
-      "removed, {} dropped\n"
+      "below them        {:>12}  writes and flushes of devices; {} messages, {} of strangers; {} "
+      "snapshots "
+      "made, {} removed, {} dropped; {} barriers held\n"
       "power cuts        {:>12}  {} of them inside recovery; {} recoveries; {} images compared\n"
       "other faults      {:>12}  server kills {}, target kills {}, stalls {}, lost lines {}, I/O "
       "errors {}; the store failed {} times; {} requests got ENOSPC\n",
       operations(), origin_writes, origin_reads, snapshot_reads, snapshot_writes, target_flushes,
-      commands, attaches, refused, device_operations, messages, creates, removals, drops,
-      power_cuts, cuts_in_recovery, recoveries, images_compared,
+      commands, attaches, refused, device_operations, messages, strangers_messages, creates,
+      removals, drops, holds, power_cuts, cuts_in_recovery, recoveries, images_compared,
       server_kills + target_kills + stalls + lost_lines + io_errors, server_kills, target_kills,
       stalls, lost_lines, io_errors, store_failures, enospc);
   text += fmt::format("{:<24}{:>12}{:>12}{:>12}{:>12}\n", "crash points", "writes", "flushes",

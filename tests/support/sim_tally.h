@@ -63,8 +63,10 @@ struct SimTally {
   // What came of it.
   std::uint64_t refused = 0;  // operations that ended with an error
   std::uint64_t messages = 0;
-  std::uint64_t device_operations = 0;  // writes and flushes
-  std::uint64_t creates = 0;            // that were seen to happen
+  std::uint64_t strangers_messages = 0;  // of those who keep no rule
+  std::uint64_t device_operations = 0;   // writes and flushes
+  std::uint64_t creates = 0;             // that were seen to happen
+  std::uint64_t holds = 0;               // barriers that a client was told of
   std::uint64_t removals = 0;
   std::uint64_t drops = 0;
   // Faults.

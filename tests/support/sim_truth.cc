@@ -73,6 +73,7 @@ bool SimTruth::is_as_at_birth(const Boundary& boundary, std::uint32_t chunk) con
 // ---- what happens ----
 
 void SimTruth::origin_written(std::uint32_t sector, ContentId content) {
+  ++landed_;
   origin_.write(sector, content);
   if (!boundaries_.empty()) boundaries_.back().changed.set(sector / kSimChunkSectors);
 }
@@ -165,11 +166,13 @@ std::string SimTruth::observe_gone(std::size_t index, const Circumstances& circu
 
 std::string SimTruth::observe_new(const BoundaryFacts& facts, const Circumstances& circumstances) {
   SimCommand* why = commands_.find_open([&](const SimCommand& command) {
-    return command.kind == Kind::kCreate && command.uuid == facts.uuid;
+    // What was held is the instant at which its client was told so (T2).
+    return command.kind == Kind::kCreate && command.uuid == facts.uuid && command.is_committed &&
+           (!command.is_held || command.landed_when_held == landed_);
   });
   if (why == nullptr || why->tag != facts.tag || why->priority != facts.priority ||
       why->is_bookmark != (facts.kind == BoundaryKind::kBookmark))
-    return fmt::format("snapshot {} is there, and nobody has asked for it (S6)", facts.tag);
+    return fmt::format("snapshot {} is there, and nobody has asked for it now (S6, T2)", facts.tag);
   if (!boundaries_.empty() && facts.epoch <= boundaries_.back().epoch)
     return fmt::format("snapshot {} has an epoch that is not the newest", facts.tag);
   if (!circumstances.writer.empty())

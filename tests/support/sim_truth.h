@@ -66,6 +66,8 @@ class SimTruth {
   const Boundary* find(const std::string& tag) const;
   bool was_created(const Uuid& uuid) const { return created_.contains(uuid); }
   SimCommands& commands() { return commands_; }
+  // Sectors written to the origin so far.
+  std::uint64_t landed() const { return landed_; }
   // Every chunk that must be in a changelist from `from` to now. Not one whose writes a power cut
   // undid: a full store may then forget its copy-out, for nothing is lost (SNAPSTORE.md, section
   // 7).
@@ -116,6 +118,7 @@ class SimTruth {
   std::set<Uuid> created_;
   SimCommands commands_;
   bool is_settled_ = true;
+  std::uint64_t landed_ = 0;
   std::uint64_t drops_ = 0;
 };
 

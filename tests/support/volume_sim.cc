@@ -9,6 +9,7 @@
 #include "tests/support/sim_origin_target.h"
 #include "tests/support/sim_server.h"
 #include "tests/support/sim_snapshot_target.h"
+#include "tests/support/sim_stranger.h"
 
 namespace ddsnap::test {
 
@@ -55,6 +56,7 @@ class VolumeSim {
   void drive(SimOriginTarget& target);
   void drive(SimSnapshotTarget& target);
   void drive(SimClient& client);
+  void drive(SimStranger& stranger);
   void plan_faults();
   void every(std::uint64_t mean_ns, void (VolumeSim::*act)());
   void kill_target();
@@ -89,6 +91,7 @@ class VolumeSim {
   std::deque<std::unique_ptr<SimOriginTarget>> origin_targets_;
   std::deque<std::unique_ptr<SimSnapshotTarget>> snapshot_targets_;
   std::deque<std::unique_ptr<SimClient>> clients_;
+  std::deque<std::unique_ptr<SimStranger>> strangers_;
 };
 
 // ---- the world ----
@@ -138,6 +141,7 @@ void VolumeSim::power_cut() {
   origin_targets_.clear();
   snapshot_targets_.clear();
   clients_.clear();
+  strangers_.clear();
   const std::vector<SimImage> images = host_.world->crash_images(kCrashImages);
   const SimImage& image = images[host_.random.below(images.size())];
   host_.trace("POWER CUT at operation {}: {}", host_.world->operations(), image.description);
@@ -162,6 +166,10 @@ void VolumeSim::populate() {
   for (std::size_t i = 0; i < kClients; ++i) {
     clients_.push_back(std::make_unique<SimClient>(host_, fmt::format("client{}", i)));
     drive(*clients_.back());
+  }
+  for (std::size_t i = 0; i < host_.shape.strangers && !host_.is_calm; ++i) {
+    strangers_.push_back(std::make_unique<SimStranger>(host_, fmt::format("stranger{}", i)));
+    drive(*strangers_.back());
   }
 }
 
@@ -232,6 +240,14 @@ void VolumeSim::drive(SimClient& client) {
     if (host_.is_calm) return;
     client.act();
     drive(client);
+  });
+}
+
+void VolumeSim::drive(SimStranger& stranger) {
+  host_.events.after(host_.pause_ns(100 * kSimMs), [this, &stranger] {
+    if (host_.is_calm) return stranger.leave();
+    stranger.act();
+    drive(stranger);
   });
 }
 
