@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
-"""Shows that every test that tests/ORIGINAL.md names is there: each `file`: name, name; ... of its
-tables is a file of tests/ and a test, or a function, in it."""
+"""Shows that documents name what is there. tests/ORIGINAL.md: each `file`: name, name; ... of its tables is a file of tests/ and a
+test, or a function, in it. The documents for users: verbs, options and files that they name exist, and each text that
+TROUBLESHOOTING.md quotes is one that the program has."""
 
 import pathlib
 import re
 import unittest
 
+from documented_calls import Calls, help_of
+
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 # `file`: and the names up to the next file or the end of the cell.
 NAMED = re.compile(r"`([a-z0-9_/]+)`: ([^`|]+)")
+ROOT = TESTS.parent
+MANUAL = ROOT / "ddsnap" / "manual"
 DEFINED = r"(?:TEST(?:_[FP])?\(\w+,\s*{0}\)|(?:def|void) {0}\()"
 
 
@@ -40,6 +45,32 @@ class Documents(unittest.TestCase):
                 missing += [f"{file}: {name}" for name in re.findall(r"\w+", names)
                             if not re.search(DEFINED.format(name), text)]
         self.assertEqual(missing, [])
+
+    def test_calls_in_documents_are_understood(self):
+        verbs = [line.split()[0] for line in help_of().split("Verbs:\n")[1].split("\n\n")[0].splitlines()]
+        calls = Calls()
+        for path in [ROOT / "README.md", *sorted(MANUAL.glob("*.md"))]:
+            with self.subTest(document=path.name):
+                text = path.read_text(encoding="utf-8")
+                spans = "\n".join(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S)))
+                blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, flags=re.M | re.S))
+                self.assertEqual(calls.complaints(spans + "\n" + blocks, verbs), [])
+
+    def test_files_in_documents_are_there(self):
+        names = {path.name for path in ROOT.rglob("*.md") if "build" not in path.parts}
+        for path in [ROOT / "README.md", *sorted(MANUAL.glob("*.md"))]:
+            for name in re.findall(r"`((?:ddsnap|server|agent|tests|scripts|kernel-patches)/[\w./-]+)`", path.read_text()):
+                self.assertTrue((ROOT / name).exists(), (path.name, name))
+            for name in re.findall(r"`([A-Z]+\.md)`", path.read_text()):
+                self.assertIn(name, names, path.name)
+
+    def test_error_texts_are_the_program_s(self):
+        sources = [path for folder in ("ddsnap", "server", "agent") for path in (ROOT / folder).rglob("*.[ch]*")]
+        told = re.sub(r'"\s*\n\s*"', "", "\n".join(path.read_text() for path in sources))
+        quoted = re.findall(r'^\| [^|"]*"([^|]*?)" \|', (MANUAL / "TROUBLESHOOTING.md").read_text(), flags=re.M)
+        self.assertGreater(len(quoted), 40)
+        pieces = [(text, piece) for text in quoted for piece in text.split("...")]
+        self.assertEqual([text for text, piece in pieces if piece.strip() not in told], [])
 
 
 if __name__ == "__main__":
