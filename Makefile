@@ -112,8 +112,9 @@ bench: build
 
 install:
 	$(CONFIGURE) $(BUILD)
-	ninja -C $(BUILD) -j$(JOBS) ddsnap nbdkit-ddsnap-plugin manual
+	ninja -C $(BUILD) -j$(JOBS) ddsnap nbdkit-ddsnap-plugin manual ddsnap_development
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD)
+	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --component development
 
 # Built in a copy, so that the module of one kernel never stands in the way of another's.
 kernel:
