@@ -6,7 +6,7 @@
 #   make sim        the store and whole volumes under faults: SIM_SEEDS=FIRST-LAST, SIM_SECONDS=N, SEED=N
 #   make fuzz       libFuzzer over each decoder, FUZZ_SECONDS=N of each
 #   make soak       everything at once under kill -9, SOAK_SECONDS=N of it
-#   make bench      benchmarks, printed         make install   to $(DESTDIR)$(PREFIX)
+#   make bench      benchmarks beside peers      make install   to $(DESTDIR)$(PREFIX)
 #   make kernel     the dm-ddsnap module        make test-vm   its tests in QEMU, on both kernels
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -105,10 +105,25 @@ lint:
 fmt:
 	scripts/format
 
-bench: build
+# Results in $(BUILD)/bench-results, and as a page with pictures in $(BUILD)/bench-page. bench-full takes hours, and says more.
+RESULTS = $(abspath $(BUILD))/bench-results
+BENCHES = nbd_writes compare delta_create delta_apply large_volume many_snapshots kernel_targets
+bench: bench-build
+	for bench in $(BUILD)/bench/*_bench; do \
+	  "$$bench" --benchmark_out=$(RESULTS)/$$(basename "$$bench").json || exit 1; done
+	for bench in $(BENCHES); do DDSNAP_RESULTS=$(RESULTS) tests/bench/$${bench}_bench.py $(BUILD) || exit 1; done
+	tests/bench/collect.py $(RESULTS) $(BUILD)/bench-page
+
+bench-full: bench
+	for kernel in 6.1 6.12; do TMPDIR=/dev/shm DDSNAP_RESULTS=$(RESULTS) \
+	  tests/bench/kernel_targets_bench.py $(BUILD) --full --kernel $$kernel || exit 1; done
+	tests/bench/collect.py $(RESULTS) $(BUILD)/bench-page
+
+.PHONY: bench-build bench-full
+bench-build: build
+	@scripts/install-deps --bench
+	@mkdir -p $(RESULTS) $(BUILD)/bench-page
 	ninja -C $(BUILD) -j$(JOBS) bench
-	for bench in $(BUILD)/bench/*_bench; do "$$bench" || exit 1; done
-	for bench in $(wildcard tests/bench/*_bench.sh tests/bench/*_bench.py); do "$$bench" $(BUILD) || exit 1; done
 
 install:
 	$(CONFIGURE) $(BUILD)

@@ -12,12 +12,12 @@ usage: nbd_writes_bench.py BUILD
 
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 
 os.environ["DDSNAP_BUILD"] = sys.argv[1] if len(sys.argv) > 1 else "build"
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from report import Report  # noqa: E402
 from stand import PLUGIN, Stand, need  # noqa: E402
 
 ORIGIN_BYTES = 512 << 20
@@ -55,16 +55,14 @@ def start_file_plugin(stand, path):
     return socket
 
 
-def granted_writes(stand, other):
+def granted_writes(report, stand, other):
     options = ("--rw=randwrite", "--bs=4k", "--time_based", "--runtime=3")
     over_nbd(stand.nbd, *options)
     ours, theirs = [], []
     for _ in range(ROUNDS):
         theirs.append(over_nbd(other, *options))
         ours.append(over_nbd(stand.nbd, *options))
-    ratios = [a / b for a, b in zip(ours, theirs)]
-    print(f"granted random 4K writes   {statistics.median(ours):9,.0f}/s   nbdkit file plugin {statistics.median(theirs):9,.0f}/s"
-          f"   ratio {statistics.median(ratios):.2f} (goal 0.90)")
+    report.compare("granted random 4K writes", "1/s", ours, "nbdkit's file plugin", theirs, 0.90)
 
 
 def raw_bound(stand):
@@ -78,8 +76,8 @@ def raw_bound(stand):
     return read, write, 1 / (1 / read + 1 / write)
 
 
-def first_writes(stand):
-    ours, ratios = [], []
+def first_writes(report, stand):
+    ours, bounds = [], []
     for round_number in range(ROUNDS):
         read, write, bound = raw_bound(stand)
         stand.create(f"round-{round_number}")
@@ -89,12 +87,12 @@ def first_writes(stand):
         first = after["first_writes"] - before["first_writes"]
         share = first / WRITES  # the rest hit chunks that were granted already
         ours.append(rate * share)
-        ratios.append(rate * share / bound)
+        bounds.append(bound)
         print(f"  round {round_number}: raw read {read:9,.0f}/s, raw write+flush {write:9,.0f}/s, bound {bound:9,.0f}/s, "
               f"first writes {rate * share:9,.0f}/s, {first / max(1, after['batches'] - before['batches']):.0f} a batch")
         stand.ddsnap("delete", stand.server, f"round-{round_number}")
-    print(f"first writes (16K chunks)  {statistics.median(ours):9,.0f}/s   of the raw bound: ratio {statistics.median(ratios):.2f} "
-          f"(goal 0.60)   of the original's {ORIGINAL_FIRST_WRITES:,}/s: {statistics.median(ours) / ORIGINAL_FIRST_WRITES:.1f} times (goal 10)")
+    report.compare("first writes, 16K chunks", "1/s", ours, "the bound of the raw rates", bounds, 0.60)
+    report.compare("first writes, 16K chunks", "1/s", ours, "the original's 2,600/s", [ORIGINAL_FIRST_WRITES] * ROUNDS, 10)
 
 
 def main():
@@ -107,9 +105,10 @@ def main():
         stand.start_agent()
         stand.start_server()
         stand.start_nbdkit("-t", str(THREADS))
-        print(f"plugin {PLUGIN.name}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-        granted_writes(stand, start_file_plugin(stand, other))
-        first_writes(stand)
+        report = Report("nbd_writes", f"writes through nbdkit, plugin {PLUGIN.name}, origin {ORIGIN_BYTES >> 20} MiB, depth 64")
+        granted_writes(report, stand, start_file_plugin(stand, other))
+        first_writes(report, stand)
+        report.close()
     finally:
         stand.close()
 
