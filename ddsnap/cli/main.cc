@@ -54,6 +54,7 @@ std::vector<std::string> words_of(int argc, char** argv) {
 
 Result<int> run(const std::vector<std::string>& words) {
   if (words.empty()) return fail(ErrorCode::kUsage, "no verb given; see 'ddsnap --help'");
+  if (words[0] == "help" && words.size() > 1) return run({words[1], "--help"});
   if (words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
     print_help();
     return 0;

@@ -29,6 +29,13 @@ class HelpAndUsage(CliTest):
         self.maxDiff = None
         self.assertEqual(text, GOLDEN.read_text())
 
+    def test_help_may_come_first(self):
+        self.assertEqual(self.succeed("help"), self.succeed("--help"))
+        for command in COMMANDS:
+            self.assertEqual(self.succeed("help", command.verb), self.succeed(command.verb, "--help"))
+        self.check_error(self.run_ddsnap("help", "no-such-verb"), 2)
+        self.assertEqual(self.succeed("help", "help"), self.succeed("--help"))
+
     def test_every_verb_is_in_the_list(self):
         lines = self.succeed("--help").decode().split("Verbs:\n")[1].split("\n\n")[0]
         verbs = [line.split()[0] for line in lines.splitlines()]
