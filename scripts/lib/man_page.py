@@ -114,13 +114,14 @@ class Body:
     def words(self, at):
         """A paragraph, an item of a list or a definition: up to the next line that begins something."""
         def goes_on(one):
-            return one.strip() and not re.match(r"(#|\||```|    |[-*] |\d+\. |[^`]*`?[^`]*`? :: )", one)
-        rest, end = self.run_of(at + 1, lambda one: goes_on(one) or re.match(r"  \S", one))
+            return one.strip() and not re.match(r"(#|\||```|    | *[-*] |\d+\. |[^`]*`?[^`]*`? :: )", one)
+        rest, end = self.run_of(at + 1, lambda one: goes_on(one) or re.match(r"  [^\s*-]", one))
         text = " ".join([self.lines[at].strip(), *(one.strip() for one in rest)])
         item = re.match(r"([-*]|\d+\.) (.*)", text)
         if item:
             mark = "\\(bu" if item[1] in "-*" else item[1]
-            self.made += [f".IP {mark} 4", prose(item[2])]
+            inner = self.lines[at][:1] == " "  # an item of an item
+            self.made += [*[".RS 4"] * inner, f".IP {mark} 4", prose(item[2]), *[".RE"] * inner]
         elif " :: " in text:
             term, what = text.split(" :: ", 1)
             self.made += [".TP", prose(term), prose(what)]

@@ -56,6 +56,16 @@ class Manual(CliTest):
         self.assertGreater(len(keys), 15)
         self.assertEqual([key for key in keys if not re.search(rf"(?<![\w-]){key}(?![\w-])", page)], [])
 
+    def test_configurations_that_are_shown_are_understood(self):
+        page = (PAGES / "ddsnap.conf.5.md").read_text()
+        shown = [text for text in re.findall(r"(?:^    .*\n)+", page, flags=re.M) if "[volume]" in text]
+        self.assertEqual(len(shown), 2)
+        for text in shown:
+            self.write("shown.conf", re.sub(r"^    ", "", text, flags=re.M).encode())
+            ran = self.run_ddsnap("config", "check", "--config", ".", "shown")
+            self.assertIn(b"no server answers", ran.stdout + ran.stderr)  # all else is right
+            self.assertNotIn(ran.returncode, (2, 3), ran.stderr)
+
     def test_pages_that_others_name_exist(self):
         for name, path in self.pages.items():
             for page, section in OURS.findall(plain(path.read_text())):
