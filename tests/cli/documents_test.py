@@ -69,7 +69,8 @@ class Documents(unittest.TestCase):
         return [quoted for cell in cells for quoted in re.findall(r'"([^"]+)"', cell)]
 
     def sources(self):
-        return {path: path.read_text() for folder in ("ddsnap", "server", "agent") for path in (ROOT / folder).rglob("*.[ch]*")}
+        folders = [ROOT / folder for folder in ("ddsnap", "server", "agent", "kernel-patches")]
+        return {path: path.read_text() for folder in folders for path in folder.rglob("*.[ch]*")}
 
     def test_error_texts_are_the_program_s(self):
         told = re.sub(r'"\s*\n\s*"', "", "\n".join(self.sources().values()))
