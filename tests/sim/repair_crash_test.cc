@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "tests/support/damaged_store.h"
+#include "tests/support/keep_memory.h"
 #include "tests/support/sim_device.h"
 
 namespace ddsnap::test {
@@ -71,7 +72,10 @@ std::string wrong_after(const SimImage& image, std::uint64_t seed, const Model& 
   return wrong_reads(**store, devices_of(world), model, before);
 }
 
-class RepairCrash : public ::testing::TestWithParam<bool> {};
+class RepairCrash : public ::testing::TestWithParam<bool> {
+ protected:
+  static void SetUpTestSuite() { keep_freed_memory(); }
+};
 
 TEST_P(RepairCrash, NoCutAtAnyOperationLosesMore) {
   const StoreHistory history = make_history(2, GetParam(), Ending::kQuiet);

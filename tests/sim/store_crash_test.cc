@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "tests/support/keep_memory.h"
 #include "tests/support/sim_device.h"
 #include "tests/support/store_harness.h"
 
@@ -139,7 +140,10 @@ SeedRange seeds() {
   return range;
 }
 
-class StoreCrash : public ::testing::TestWithParam<bool> {};
+class StoreCrash : public ::testing::TestWithParam<bool> {
+ protected:
+  static void SetUpTestSuite() { keep_freed_memory(); }
+};
 
 TEST_P(StoreCrash, NoCutAtAnyOperationLosesASnapshot) {
   const SeedRange range = seeds();

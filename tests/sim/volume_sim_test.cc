@@ -7,7 +7,6 @@
 // DDSNAP_SIM_SEEDS=FIRST-LAST runs those; DDSNAP_SIM_SEED=N replays one and tells what happens.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <malloc.h>
 
 #include <unistd.h>
 #include <chrono>
@@ -19,6 +18,7 @@
 #include <exception>
 #include <string>
 
+#include "tests/support/keep_memory.h"
 #include "tests/support/volume_sim.h"
 
 namespace ddsnap::test {
@@ -75,10 +75,7 @@ Seeds wanted_seeds() {
 }
 
 TEST(VolumeSim, NoSeedBreaksAPromise) {
-  // Every recovery takes and gives back a megabyte: without this a fifth of the time is the
-  // kernel's, for pages.
-  ::mallopt(M_MMAP_THRESHOLD, 256 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  keep_freed_memory();
   if (const std::uint64_t seed = number_of("DDSNAP_SIM_SEED", 0); seed != 0) {
     const VolumeSimResult result = run_seed(seed, true);
     std::printf("%s", result.tally.to_text().c_str());
