@@ -61,7 +61,8 @@ class SimHost {
   SimNetwork network;
   std::unique_ptr<SimWorld> world;
   Uuid boot_id;
-  bool is_calm = false;  // the end has come: no new work, no new faults
+  bool is_calm = false;           // the end has come: no new work, no new faults
+  bool is_origin_spoilt = false;  // written behind the server's back
 
   SimDevice& origin() { return world->device(0); }
   SimDevice& snapstore() { return world->device(1); }

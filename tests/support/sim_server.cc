@@ -182,6 +182,8 @@ void SimServer::turn() {
       if (life == life_ && is_up()) die();
     });
   }
+  if (!host_.is_origin_spoilt && store_->is_track_lost())
+    host_.found("writes behind the server's back were seen, and there were none (T11)");
   plan_next_turn();
 }
 

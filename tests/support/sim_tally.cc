@@ -70,6 +70,7 @@ void SimTally::add(const SimTally& other) {
                                                    &SimTally::creates,
                                                    &SimTally::holds,
                                                    &SimTally::strangers_messages,
+                                                   &SimTally::spoilt_origins,
                                                    &SimTally::removals,
                                                    &SimTally::drops,
                                                    &SimTally::power_cuts,
@@ -101,12 +102,13 @@ std::string SimTally::to_text() const {
       "made, {} removed, {} dropped; {} barriers held\n"
       "power cuts        {:>12}  {} of them inside recovery; {} recoveries; {} images compared\n"
       "other faults      {:>12}  server kills {}, target kills {}, stalls {}, lost lines {}, I/O "
-      "errors {}; the store failed {} times; {} requests got ENOSPC\n",
+      "errors {}; the store failed {} times; {} requests got ENOSPC; {} origins written behind "
+      "it\n",
       operations(), origin_writes, origin_reads, snapshot_reads, snapshot_writes, target_flushes,
       commands, attaches, refused, device_operations, messages, strangers_messages, creates,
       removals, drops, holds, power_cuts, cuts_in_recovery, recoveries, images_compared,
       server_kills + target_kills + stalls + lost_lines + io_errors, server_kills, target_kills,
-      stalls, lost_lines, io_errors, store_failures, enospc);
+      stalls, lost_lines, io_errors, store_failures, enospc, spoilt_origins);
   text += fmt::format("{:<24}{:>12}{:>12}{:>12}{:>12}\n", "crash points", "writes", "flushes",
                       "power cuts", "kills");
   for (std::size_t i = 0; i < kSimPoints; ++i)

@@ -64,6 +64,7 @@ struct SimTally {
   std::uint64_t refused = 0;  // operations that ended with an error
   std::uint64_t messages = 0;
   std::uint64_t strangers_messages = 0;  // of those who keep no rule
+  std::uint64_t spoilt_origins = 0;      // written behind the server's back
   std::uint64_t device_operations = 0;   // writes and flushes
   std::uint64_t creates = 0;             // that were seen to happen
   std::uint64_t holds = 0;               // barriers that a client was told of

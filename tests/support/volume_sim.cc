@@ -79,6 +79,10 @@ class VolumeSim {
   void look_at_the_end();
   std::string check_dropped() const;
   void restart_cleanly();
+  bool is_unattended() const;
+  bool is_attended() const;
+  void all_leave();
+  void write_behind_its_back();
   void delete_all();
 
   const std::uint64_t seed_;
@@ -412,10 +416,52 @@ void VolumeSim::look_at_the_end() {
     if (!host_.events.run_next()) break;
   if (host_.is_over()) return;
   if (auto wrong = check_dropped(); !wrong.empty()) return host_.found(wrong);
+  if (host_.one_in(4)) return write_behind_its_back();
   host_.world->crash_now();
   power_cut();
   run_until(host_.events.now_ns() + kRestDeadline, &VolumeSim::is_at_rest);
   if (!host_.is_over()) delete_all();
+}
+
+bool VolumeSim::is_unattended() const {
+  return server_.is_up() && std::ranges::none_of(server_.store()->attachments(),
+                                                 [](const auto& at) { return at.is_origin; });
+}
+
+bool VolumeSim::is_attended() const {
+  return is_at_rest() && origin_targets_.back()->is_attached();
+}
+
+// Again and again: they leave only with the line up.
+void VolumeSim::all_leave() {
+  if (is_unattended()) return;
+  for (const auto& target : origin_targets_) target->leave();
+  host_.events.after(100 * kSimMs, [this] { all_leave(); });
+}
+
+// T11: somebody mounts the raw origin while no target is attached. What the truth says of snapshots
+// is not so any more, and this is the end.
+void VolumeSim::write_behind_its_back() {
+  all_leave();
+  run_until(host_.events.now_ns() + kRestDeadline, &VolumeSim::is_unattended);
+  // The last target may have been found gone instead, and then nobody knows what it wrote.
+  if (host_.is_over() || !server_.store()->origin_digest() || host_.truth.boundaries().empty())
+    return;
+  constexpr std::uint64_t kSampledSectors = 17 * kSimChunkSectors;
+  const auto sector = static_cast<std::uint32_t>(
+      host_.random.below(std::min<std::uint64_t>(kSampledSectors, host_.truth.sector_count())));
+  host_.is_origin_spoilt = true;
+  static_cast<void>(
+      host_.origin().write_at(std::uint64_t{sector} * kSimSectorBytes,
+                              host_.contents.bytes_of(host_.contents.make(), sector)));
+  origin_targets_.push_back(
+      std::make_unique<SimOriginTarget>(host_, fmt::format("origin{}", ++last_target_)));
+  origin_targets_.back()->start();
+  run_until(host_.events.now_ns() + kRestDeadline, &VolumeSim::is_attended);
+  if (host_.is_over()) return;
+  ++host_.tally.spoilt_origins;
+  if (!server_.store()->is_track_lost())
+    host_.found("the origin was written behind the server's back, and nobody noticed (T11)");
 }
 
 // S4: when nothing is left, nothing is used.
