@@ -45,7 +45,8 @@ rm -rf "$root/etc/ddsnap" "$root/var/lib/ddsnap" "$root/var/spool/ddsnap" "$root
 mkdir "$root/disks"
 hostname "$2"
 ip link set lo up
-exec chroot "$root" /bin/bash "$3" "$4"
+# What runs in it stays until the host is closed, also when the shell ended.
+exec chroot "$root" /bin/bash -c '/bin/bash "$0"; echo failed >&9; exec sleep infinity' "$3"
 """
 
 # One block after the other: a name comes in, its number goes out when all of it went well.
@@ -148,7 +149,7 @@ class ScratchHost:
             self.process = subprocess.Popen(
                 ["ip", "netns", "exec", network.spaces[name], "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child",
                  "bash", "-c", f"exec 18<&{down} 19>&{up}; exec 8<&18 9>&19; . {self.inbox}/setup", "bash",
-                 self.folder / "space", name, self.inbox / "shell", name],
+                 self.folder / "space", name, self.inbox / "shell"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(down, up))
         os.close(down)
         os.close(up)
@@ -193,11 +194,11 @@ class ScratchHost:
 
     def take(self, name):
         """A small file of the host's /run."""
-        root = pathlib.Path(f"/proc/{self.shell_pid()}/root")
+        root = pathlib.Path(f"/proc/{self.first_pid()}/root")
         return (root / "run" / name).read_text()
 
-    def shell_pid(self):
-        """The shell's, as this side sees it: the only child of unshare."""
+    def first_pid(self):
+        """The first of its namespace, as this side sees it: the only child of unshare."""
         pid = self.process.pid
         children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return children[0]
@@ -205,7 +206,7 @@ class ScratchHost:
     def run(self, text):
         """A block of commands; raises with the end of the log where one fails."""
         self.blocks += 1
-        block = pathlib.Path(f"/proc/{self.shell_pid()}/root/run/block{self.blocks}")
+        block = pathlib.Path(f"/proc/{self.first_pid()}/root/run/block{self.blocks}")
         block.write_text(text + "\n")
         os.write(self.down, f"/run/{block.name}\n".encode())
         self.await_answer(text)
@@ -214,7 +215,7 @@ class ScratchHost:
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             if select.select([self.up], [], [], 1)[0]:
-                if os.read(self.up, 100):
+                if os.read(self.up, 100) in (b"ready\n", b"done\n"):
                     return
                 break
             if self.process.poll() is not None:
@@ -229,14 +230,14 @@ class ScratchHost:
             os.close(descriptor)
         if self.process.poll() is None:
             with contextlib.suppress(OSError, IndexError):
-                os.kill(int(self.shell_pid()), signal.SIGKILL)  # the first of its pid namespace: all others end with it
+                os.kill(int(self.first_pid()), signal.SIGKILL)  # the first of its pid namespace: all others end with it
         self.process.wait(PATIENCE_S)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def detach_loops(self):
         """Loop devices outlive their namespace: those that are mounted in this one, or lie on a FUSE mount of it."""
         mounts = [line.split() for line in
-                  pathlib.Path(f"/proc/{self.shell_pid()}/mountinfo").read_text().splitlines()]
+                  pathlib.Path(f"/proc/{self.first_pid()}/mountinfo").read_text().splitlines()]
         ours = {mount[-2] for mount in mounts if mount[-2].startswith("/dev/loop")}
         fuse = {mount[2] for mount in mounts if mount[-3].startswith("fuse")}
         listed = subprocess.run(["losetup", "-nO", "NAME,BACK-MAJ:MIN"], stdout=subprocess.PIPE, check=True, text=True).stdout
