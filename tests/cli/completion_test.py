@@ -23,6 +23,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 ZSH = """
 _files() { [[ ${1:-} == -/ ]] && print -l $current*(N/) || print -l $current*(N) }
+compadd() { print -rl -- ${(M)unfinished:#$current*} }
 _describe() {
   for one in $found; do
     one=${one//\\\\:/$'\\1'} one=${one%%:*} one=${one//$'\\1'/:}
@@ -48,7 +49,8 @@ class Completion:
         ran = subprocess.run(words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False, text=True,
                              env={"PATH": f"{DDSNAP.parent}:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(self.folder),
-                                  "DDSNAP_CANDIDATES": str(COMPLETION / "candidates")})
+                                  "DDSNAP_CANDIDATES": str(COMPLETION / "candidates"),
+                                  "DDSNAP_COMPLETION_PATIENCE": str(PATIENCE_S)})
         self.assertEqual(ran.stderr, "")
         return {line for line in ran.stdout.split("\n") if line}
 
@@ -72,6 +74,7 @@ class Completion:
         self.assertEqual(self.complete("ddsnap create-cl s file mo"), {"monday"})
         self.assertEqual(self.complete("ddsnap status --state tu"), set())  # no server is named yet
         self.assertEqual(self.tails("ddsnap compare ddsnap:s#m"), {"ddsnap:s#monday"})
+        self.assertEqual(self.tails("ddsnap compare ddsnap:s"), {"ddsnap:s#"})
         self.assertEqual(self.complete("ddsnap create s m"), set())  # a new name
         self.assertEqual(self.complete("ddsnap replicate --config host "), {"vol"})
         self.assertEqual(self.complete("ddsnap replicate --config host vol "), {"far"})
