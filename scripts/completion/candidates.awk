@@ -84,7 +84,7 @@ function object_kinds(word, verb) {
   if (word ~ /^(SERVER|SERVER\|DEV|CONTROL)$/) print "server"
   if (word ~ /^(TAG|FROM|TO|LABEL|TAGS)$/ && verb != "create") print "tags"
   if (word == "TO" && verb == "create-cl") print "word\tnow\tas it is at present"
-  if (word == "NAME") print "volumes"
+  if (word == "NAME" && object[1] != "create") print "volumes"
   if (word == "TARGET") print "targets"
   if (word == "DIR") print "folders"
   if (word ~ /^(A|B|SNAPSTORE|ORIGIN|META|DEV.*|OLD|NEW|FILE|CHANGELIST|DELTA|OUT|STREAM|CL|NAME=DEV)$/) print "files"

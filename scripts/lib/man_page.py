@@ -114,7 +114,7 @@ class Body:
     def words(self, at):
         """A paragraph, an item of a list or a definition: up to the next line that begins something."""
         def goes_on(one):
-            return one.strip() and not re.match(r"(#|\||```|    | *[-*] |\d+\. |[^`]*`?[^`]*`? :: )", one)
+            return one.strip() and not re.match(r"(#|\||```|    | *[-*] |\d+\. |\S.* :: )", one)
         rest, end = self.run_of(at + 1, lambda one: goes_on(one) or re.match(r"  [^\s*-]", one))
         text = " ".join([self.lines[at].strip(), *(one.strip() for one in rest)])
         item = re.match(r"([-*]|\d+\.) (.*)", text)

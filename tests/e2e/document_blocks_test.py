@@ -8,6 +8,7 @@ one comes in its place; "<!-- tested by: NAME -->" names the test that runs the 
 failure shows the log of that host.
 """
 
+import os
 import pathlib
 import re
 import subprocess
@@ -17,6 +18,7 @@ import unittest
 import scratch_host
 import stand
 
+os.environ["PATH"] += ":/usr/sbin:/sbin"  # sshd
 scratch_host.need()
 stand.need("ip", "ssh", "sshd", "rsync", "jq", "openssl", "e2fsck")
 
