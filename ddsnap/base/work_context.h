@@ -2,7 +2,7 @@
 // most, who looks on, and who may end it.
 //
 // Threads   `interruption` may be asked by all threads of the work; the rest is used by one at a
-//           time. A listener is called by the thread that asked for the work.
+//           time. A listener is called by one thread at a time, not always by the same.
 // Lifetime  Borrows the listener.
 #pragma once
 

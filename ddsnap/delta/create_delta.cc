@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ddsnap/base/ordered_pipeline.h"
+#include "ddsnap/base/turn_pipeline.h"
 #include "ddsnap/delta/chunk_io.h"
 #include "ddsnap/delta/create_reader.h"
 #include "ddsnap/delta/create_worker.h"
@@ -145,28 +146,20 @@ class Creator {
       : header_(header),
         context_(context),
         sources_{from != nullptr ? from->name() : std::string(), to.name()},
+        // What is not compressed is read by who hashes it, and gone before it leaves the caches.
+        is_in_turns_(options.codec.codec == Codec::kNone &&
+                     (header.mode == DeltaMode::kRaw || from == nullptr)),
         job_bytes_(std::max<std::size_t>(header.frame_data_bytes, kReadPieceBytes)),
         reader_(list, header, from, to, options.is_reverse, job_bytes_, context),
         writer_(sink, header),
         joiner_(writer_, header.most_frame_entries(), report_) {
-    for (unsigned i = 0; i < context.workers; ++i)
+    for (unsigned i = 0; i < worker_count(); ++i)
       workers_.emplace_back(header, options.codec, sources_);
   }
 
   Result<CreateDeltaReport> run() {
     DD_TRY(writer_.begin());
-    OrderedPipeline<CreateJob>::Stages stages{
-        .produce = [this](CreateJob& job) { return reader_.fill(job); },
-        .work = [this](CreateJob& job, unsigned worker) { return workers_[worker].work(job); },
-        .consume = [this](CreateJob& job) { return write(job); }};
-    // Besides the jobs, each worker has a frame in the making, and the tables of its compressor.
-    const std::size_t frames_bytes = std::size_t{context_.workers} * 2 * header_.frame_data_bytes;
-    const PipelineLimits limits{
-        .workers = context_.workers,
-        .memory_bytes = context_.memory_bytes - std::min(context_.memory_bytes, frames_bytes),
-        .max_jobs = 2 * context_.workers + 2,
-        .max_job_bytes = 3 * job_bytes_};
-    DD_TRY(OrderedPipeline<CreateJob>(limits, context_.interruption, stages).run());
+    DD_TRY(is_in_turns_ ? run_in_turns() : run_ahead());
     DD_TRY(joiner_.finish());
     report_.header = header_;
     report_.totals = DD_TRY(writer_.finish());
@@ -175,6 +168,44 @@ class Creator {
   }
 
  private:
+  // In turns each thread has a job, and reads: with two of them the device is never idle.
+  unsigned worker_count() const {
+    if (!is_in_turns_ || context_.workers == 0) return std::max(context_.workers, 1u);
+    const std::size_t room = context_.memory_bytes / (3 * job_bytes_);
+    return static_cast<unsigned>(std::clamp<std::size_t>(room, 1, std::max(context_.workers, 2u)));
+  }
+
+  Status run_in_turns() {
+    const TurnPipeline<CreateJob>::Stages stages{
+        .produce = [this](CreateJob& job) { return reader_.plan(job); },
+        .work = [this](CreateJob& job, unsigned worker) -> Status {
+          DD_TRY(reader_.read(job));
+          return workers_[worker].work(job);
+        },
+        .consume = [this](CreateJob& job) { return write(job); }};
+    return TurnPipeline<CreateJob>(worker_count(), context_.interruption, stages).run();
+  }
+
+  // One thread reads ahead of those that compress.
+  Status run_ahead() {
+    OrderedPipeline<CreateJob>::Stages stages{
+        .produce = [this](CreateJob& job) -> Result<bool> {
+          if (!DD_TRY(reader_.plan(job))) return false;
+          DD_TRY(reader_.read(job));
+          return true;
+        },
+        .work = [this](CreateJob& job, unsigned worker) { return workers_[worker].work(job); },
+        .consume = [this](CreateJob& job) { return write(job); }};
+    // Besides the jobs, each worker has a frame in the making, and the tables of its compressor.
+    const std::size_t frames_bytes = std::size_t{worker_count()} * 2 * header_.frame_data_bytes;
+    const PipelineLimits limits{
+        .workers = worker_count(),
+        .memory_bytes = context_.memory_bytes - std::min(context_.memory_bytes, frames_bytes),
+        .max_jobs = 2 * context_.workers + 2,
+        .max_job_bytes = 3 * job_bytes_};
+    return OrderedPipeline<CreateJob>(limits, context_.interruption, stages).run();
+  }
+
   Status write(CreateJob& job) {
     for (MadeFrame& made : job.frames) DD_TRY(joiner_.add(made));
     const CreateItem& last = job.items.back();
@@ -189,6 +220,7 @@ class Creator {
   const DeltaHeader& header_;
   WorkContext& context_;
   const CreateSources sources_;
+  const bool is_in_turns_;
   const std::size_t job_bytes_;
   CreateReader reader_;
   std::deque<CreateWorker> workers_;  // one a thread

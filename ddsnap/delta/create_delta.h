@@ -1,13 +1,13 @@
 // Makes a delta from a changelist and the devices that it speaks of.
 //
 // Shape     One pass in chunk order; frames of whole chunks, each independent of all others.
-// Reading,
-//           hashing and compressing, and writing overlap; what comes out does not depend on the
-//           number of threads.
+//           Reading, hashing and compressing, and writing overlap; what comes out does not depend
+//           on the number of threads.
 // Errors    kUsage where list and devices cannot belong together (sizes, proven uuids, a list up to
 //           "now": D5); kFailed, naming the chunks, where the old device does not hold what the
 //           list says; kInterrupted. After an error the sink holds nothing of use.
-// Threads   Makes its own and ends them. The devices are used by one at a time.
+// Threads   Makes its own and ends them. Without compression the devices are read by several; else
+//           by one at a time.
 // Lifetime  Borrows everything for the call.
 #pragma once
 

@@ -34,6 +34,8 @@ struct MadeFrame {
 
 struct CreateJob {
   std::vector<CreateItem> items;
+  std::vector<ChunkNr> new_chunks;       // to be read into new_bytes
+  std::vector<ChunkNr> old_chunks;       // and into old_bytes
   AlignedBuffer new_bytes;               // chunk after chunk of the items that are no holes
   AlignedBuffer old_bytes;               // of those that have old content
   std::unique_ptr<std::byte[]> payload;  // as large as new_bytes

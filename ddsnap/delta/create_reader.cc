@@ -21,23 +21,23 @@ CreateReader::CreateReader(const Changelist& list, const DeltaHeader& header, Bl
   if (from != nullptr) from_.emplace(*from, header.from_geometry());
 }
 
-Result<bool> CreateReader::fill(CreateJob& job) {
+Result<bool> CreateReader::plan(CreateJob& job) {
   job.items.clear();
   job.frames.clear();
-  new_chunks_.clear();
-  old_chunks_.clear();
-  DD_TRY(plan(job));
-  if (job.items.empty()) return false;
-  DD_TRY(read(job));
-  return true;
+  job.new_chunks.clear();
+  job.old_chunks.clear();
+  DD_TRY(add_items(job));
+  DD_TRY(context_.rate_limit.take((job.new_chunks.size() + job.old_chunks.size()) * chunk_bytes_,
+                                  context_.interruption));
+  return !job.items.empty();
 }
 
 bool CreateReader::is_full(const CreateJob& job) const {
-  return std::max(new_chunks_.size(), old_chunks_.size()) >= job_chunks_ ||
+  return std::max(job.new_chunks.size(), job.old_chunks.size()) >= job_chunks_ ||
          job.items.size() >= 2 * job_chunks_;
 }
 
-Status CreateReader::plan(CreateJob& job) {
+Status CreateReader::add_items(CreateJob& job) {
   const std::uint64_t volume_end = header_.to_geometry().chunk_count();
   while (!is_full(job)) {
     ChunkRange rest = cursor_.rest_of_range();
@@ -110,8 +110,8 @@ void CreateReader::add_chunk(CreateJob& job, bool is_hole) {
     item.before = listed->before;
   }
   item.has_old = from_ && !header_.is_new(item.first);
-  if (!is_hole) new_chunks_.push_back(item.first);
-  if (item.has_old) old_chunks_.push_back(item.first);
+  if (!is_hole) job.new_chunks.push_back(item.first);
+  if (item.has_old) job.old_chunks.push_back(item.first);
   job.items.push_back(item);
 }
 
@@ -122,10 +122,8 @@ Status CreateReader::read(CreateJob& job) {
     job.payload = std::make_unique_for_overwrite<std::byte[]>(job_bytes);
     if (from_) job.old_bytes = AlignedBuffer(job_bytes);
   }
-  DD_TRY(context_.rate_limit.take((new_chunks_.size() + old_chunks_.size()) * chunk_bytes_,
-                                  context_.interruption));
-  DD_TRY(to_.read(new_chunks_, job.new_bytes.span()));
-  if (from_) DD_TRY(from_->read(old_chunks_, job.old_bytes.span()));
+  DD_TRY(to_.read(job.new_chunks, job.new_bytes.span()));
+  if (from_) DD_TRY(from_->read(job.old_chunks, job.old_bytes.span()));
   return {};
 }
 

@@ -1,11 +1,11 @@
-// The first stage of making a delta: walks the changelist and reads what it names from the devices.
+// The first stages of making a delta: walk the changelist, and read what it names from the devices.
 //
 // Units     Chunks of the list.
 // Shape     Each job takes as many chunks as its buffers hold; adjacent chunks are one read, all
 //           reads of a job are in flight at once. Holes of the newer device are not read, and where
 //           nothing older is known cost the same at any length.
 // Errors    As the devices; kInterrupted while a rate limit makes it wait.
-// Threads   fill() from one thread at a time; it alone uses the devices.
+// Threads   plan() from one thread at a time; read() beside it and itself, each with its own job.
 // Lifetime  Borrows everything for its life.
 #pragma once
 
@@ -28,15 +28,16 @@ class CreateReader {
   CreateReader(const Changelist& list, const DeltaHeader& header, BlockDevice* from,
                BlockDevice& to, bool is_reverse, std::size_t job_bytes, WorkContext& context);
 
-  // False: there is nothing left.
-  Result<bool> fill(CreateJob& job);
+  // What the job is to deal with. False: there is nothing left.
+  Result<bool> plan(CreateJob& job);
+  // The content of what was planned.
+  Status read(CreateJob& job);
 
  private:
-  Status plan(CreateJob& job);
+  Status add_items(CreateJob& job);
   Status look_ahead();
   void add_hole(CreateJob& job, ChunkRange chunks);
   void add_chunk(CreateJob& job, bool is_hole);
-  Status read(CreateJob& job);
   bool is_full(const CreateJob& job) const;
 
   const DeltaHeader& header_;
@@ -49,9 +50,7 @@ class CreateReader {
   std::optional<ChunkIo> from_;
   ChunkIo to_;
   HoleMap holes_;
-  std::uint64_t told_until_ = 0;     // chunks below this were told to the devices
-  std::vector<ChunkNr> new_chunks_;  // of the job that is being filled: what to read
-  std::vector<ChunkNr> old_chunks_;
+  std::uint64_t told_until_ = 0;  // chunks below this were told to the devices
 };
 
 }  // namespace ddsnap

@@ -143,17 +143,47 @@ TEST(CreateDelta, BytesDependOnNeitherThreadsNorMemory) {
   const Pair pair = make_pair_of_volumes(9, 12 << 20, 13 << 20);
   const auto from = device_of(pair.old_bytes);
   const auto to = device_of(pair.new_bytes);
-  Bytes first;
-  for (const unsigned workers : {1u, 2u, 5u}) {
-    for (const std::size_t memory_bytes : {kMinWorkMemoryBytes, kDefaultWorkMemoryBytes}) {
-      WorkContext context;
-      context.workers = workers;
-      context.memory_bytes = memory_bytes;
-      SeededRandom random(1);
-      MemorySink sink;
-      ASSERT_OK(create_delta(pair.list(), from.get(), to.get(), {}, random, sink, context));
-      if (first.empty()) first = sink.bytes();
-      EXPECT_TRUE(sink.bytes() == first) << workers << " threads, " << memory_bytes << " bytes";
+  // What is not compressed goes another way.
+  const CreateDeltaOptions ways[] = {
+      {}, {.mode = DeltaMode::kRaw, .codec = {.codec = Codec::kNone, .level = 0}}};
+  for (const CreateDeltaOptions& options : ways) {
+    Bytes first;
+    for (const unsigned workers : {0u, 1u, 2u, 5u}) {
+      for (const std::size_t memory_bytes : {kMinWorkMemoryBytes, kDefaultWorkMemoryBytes}) {
+        WorkContext context;
+        context.workers = workers;
+        context.memory_bytes = memory_bytes;
+        SeededRandom random(1);
+        MemorySink sink;
+        ASSERT_OK(create_delta(pair.list(), from.get(), to.get(), options, random, sink, context));
+        if (first.empty()) first = sink.bytes();
+        EXPECT_TRUE(sink.bytes() == first) << workers << " threads, " << memory_bytes << " bytes";
+      }
+    }
+  }
+}
+
+// Reads fail one after the other, by whichever thread.
+TEST(CreateDelta, UncompressedItTellsAFailedRead) {
+  const Pair pair = make_pair_of_volumes(12, 8 << 20, 8 << 20);
+  const auto from = device_of(pair.old_bytes);
+  bool is_through = false;
+  for (std::uint64_t after = 0; !is_through; after += 1 + after / 4) {
+    const auto content = device_of(pair.new_bytes, "new");
+    FaultDevice to(*content);
+    to.inject({.op = DeviceOp::kRead, .after = after});
+    SeededRandom random(1);
+    MemorySink sink;
+    WorkContext context;
+    context.workers = 3;
+    const auto made =
+        create_delta(pair.list(), from.get(), &to,
+                     {.mode = DeltaMode::kRaw, .codec = {.codec = Codec::kNone, .level = 0}},
+                     random, sink, context);
+    is_through = made.has_value();
+    EXPECT_EQ(is_through, to.fired() == 0);
+    if (!made) {
+      EXPECT_TRUE(is_injected(made.error())) << made.error().text;
     }
   }
 }
