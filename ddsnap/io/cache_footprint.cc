@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,18 @@ std::uint64_t page_bytes() {
   static const auto bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   return bytes;
 }
+
+// cachestat(2), of Linux 6.5: its number and structs are in no header of Debian 12.
+#if !defined(SYS_cachestat) && !defined(__alpha__)
+#define SYS_cachestat 451
+#endif
+struct CacheRange {
+  std::uint64_t offset_bytes;
+  std::uint64_t length_bytes;
+};
+struct CacheCounts {
+  std::uint64_t cached, dirty, in_writeback, evicted, recently_evicted;  // pages
+};
 
 }  // namespace
 
@@ -28,6 +41,19 @@ std::unique_ptr<CacheFootprint> CacheFootprint::of(int fd, std::uint64_t size_by
 
 CacheFootprint::~CacheFootprint() {
   ::munmap(map_, size_bytes_);
+}
+
+bool CacheFootprint::has_all(std::span<const IoRequest> batch) const {
+  return std::ranges::all_of(batch, [this](const IoRequest& request) {
+    if (request.length_bytes == 0) return true;
+    const std::uint64_t begin = round_down(request.offset_bytes, page_bytes());
+    const std::uint64_t end = round_up(request.offset_bytes + request.length_bytes, page_bytes());
+    CacheRange range{begin, end - begin};
+    CacheCounts counts{};
+    return request.kind == IoRequest::Kind::kRead &&
+           ::syscall(SYS_cachestat, fd_, &range, &counts, 0) == 0 &&
+           counts.cached >= range.length_bytes / page_bytes();
+  });
 }
 
 std::vector<ByteRange> CacheFootprint::absent(std::span<const IoRequest> batch) const {

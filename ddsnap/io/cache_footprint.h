@@ -4,9 +4,9 @@
 // Units     Bytes; pages where the kernel thinks in them.
 // Errors    None: what the kernel does not tell or do is left as it is. (It tells about files that
 //           the caller owns or may write.)
-// Threads   None inside; the caller serialises.
+// Threads   Safe from several threads.
 // Lifetime  Borrows the descriptor.
-// Source    mincore(2), posix_fadvise(2).
+// Source    cachestat(2), mincore(2), posix_fadvise(2).
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,8 @@ class CacheFootprint {
   CacheFootprint(const CacheFootprint&) = delete;
   CacheFootprint& operator=(const CacheFootprint&) = delete;
 
+  // Whether all that these read is in the cache; no where the kernel cannot say that cheaply.
+  bool has_all(std::span<const IoRequest> batch) const;
   // Which pages of these reads are not in the cache.
   std::vector<ByteRange> absent(std::span<const IoRequest> batch) const;
   void drop(std::span<const ByteRange> ranges) const;

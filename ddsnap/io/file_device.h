@@ -74,6 +74,7 @@ class FileDevice final : public BlockDevice {
 
   Status open_tail();
   Status check_changeable(ByteRange range) const;
+  Status run_at_once(std::span<IoRequest> batch);
   Status run_admitted(std::span<IoRequest> batch);
   Status run_direct(std::span<IoRequest> batch, const DirectBatch::Limits& limits);
   int zero_range(ByteRange range) const;
