@@ -8,7 +8,6 @@
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/delta/compare.h"
-#include "ddsnap/io/mapped_range.h"
 #include "ddsnap/replica/session_sender.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
@@ -104,7 +103,6 @@ Result<int> cmd_compare(Arguments arguments) {
   parser.object("B", b, "Another one, or what 'ddsnap listen' has on another machine");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
-  end_on_bus_error();
   WorkContext context = DD_TRY(work.context({}));
   const Difference found =
       DD_TRY(b.starts_with(kTcpScheme) ? compare_there(a, b, chunk_shift, link, context)

@@ -5,7 +5,6 @@
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/delta/changelist_file.h"
 #include "ddsnap/delta/compare.h"
-#include "ddsnap/io/mapped_range.h"
 #include "ddsnap/replica/server_client.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
@@ -22,7 +21,6 @@ struct Options {
 };
 
 Result<int> compare(Options& options) {
-  end_on_bus_error();
   WorkContext context = DD_TRY(options.work.context({}));
   auto old_device = DD_TRY(open_any_device(options.objects[1], DeviceAccess::kReadOnly));
   auto new_device = DD_TRY(open_any_device(options.objects[2], DeviceAccess::kReadOnly));
@@ -33,7 +31,6 @@ Result<int> compare(Options& options) {
 }
 
 Result<int> compare_digest(Options& options) {
-  end_on_bus_error();
   WorkContext context = DD_TRY(options.work.context({}));
   const std::unique_ptr<ByteSource> digest = DD_TRY(open_source(options.digest));
   auto new_device = DD_TRY(open_any_device(options.objects[1], DeviceAccess::kReadOnly));

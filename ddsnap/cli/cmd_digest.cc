@@ -4,7 +4,6 @@
 #include "ddsnap/cli/wall_clock.h"
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/delta/digest_device.h"
-#include "ddsnap/io/mapped_range.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
 namespace ddsnap {
@@ -26,7 +25,6 @@ Result<int> cmd_digest(Arguments arguments) {
   parser.object("FILE", file, "The digest to make; '-' for standard output");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
-  end_on_bus_error();
   WorkContext context = DD_TRY(work.context({}));
   auto device = DD_TRY(open_any_device(device_name, DeviceAccess::kReadOnly));
   const std::unique_ptr<ByteSink> sink = DD_TRY(open_sink(file));

@@ -6,10 +6,18 @@
 
 #include "ddsnap/base/limits.h"
 #include "ddsnap/base/ordered_pipeline.h"
+#include "ddsnap/base/turn_pipeline.h"
+#include "ddsnap/io/file_device.h"
 
 namespace ddsnap {
 
 namespace {
+
+// What is likely to be in memory already: then it is the copying that takes the time.
+bool is_cached_file(const BlockDevice& device) {
+  const auto* const file = dynamic_cast<const FileDevice*>(&device);
+  return file != nullptr && !file->is_direct() && !file->is_block_device();
+}
 
 ByteRange bytes_in(const ChunkGeometry& geometry, ChunkRange chunks) {
   const std::uint64_t start =
@@ -60,40 +68,54 @@ DeviceScan::DeviceScan(std::span<BlockDevice* const> devices, unsigned chunk_shi
                        WorkContext& context)
     : chunk_shift_(chunk_shift), context_(context) {
   for (BlockDevice* const device : devices) {
-    sources_.push_back({.device = *device,
-                        .geometry = {chunk_shift, device->size_bytes()},
-                        .is_mapped = MappedRange::is_possible(*device),
-                        .zeros = {}});
+    sources_.push_back(
+        {.device = *device, .geometry = {chunk_shift, device->size_bytes()}, .zeros = {}});
     chunk_count_ = std::max(chunk_count_, sources_.back().geometry.chunk_count());
+    is_in_turns_ = is_in_turns_ && is_cached_file(*device);
   }
+  piece_bytes_ = is_in_turns_ ? kReadPieceBytes / sources_.size() : kScanPieceBytes;
 }
 
 Status DeviceScan::run(const Stages& stages) {
+  return is_in_turns_ ? run_in_turns(stages) : run_ahead(stages);
+}
+
+Status DeviceScan::run_in_turns(const Stages& stages) {
+  const TurnPipeline<ScanPiece>::Stages pipeline_stages{
+      .produce = [this](ScanPiece& piece) { return next_piece(piece); },
+      .work = [&](ScanPiece& piece, unsigned) -> Status {
+        DD_TRY(read(piece));
+        return stages.work(piece);
+      },
+      .consume = [&](ScanPiece& piece) { return consume(stages, piece); }};
+  // A second thread reads while the first one waits for a disk.
+  const unsigned workers = context_.workers == 0 ? 1 : std::max(context_.workers, 2u);
+  return TurnPipeline<ScanPiece>(workers, context_.interruption, pipeline_stages).run();
+}
+
+Status DeviceScan::run_ahead(const Stages& stages) {
   OrderedPipeline<ScanPiece>::Stages pipeline_stages{
       .produce = [this](ScanPiece& piece) -> Result<bool> {
         if (!DD_TRY(next_piece(piece))) return false;
-        DD_TRY(read(piece));
+        DD_TRY(read_side_by_side(piece));
         return true;
       },
-      .work = [&](ScanPiece& piece, unsigned) -> Status {
-        DD_TRY(map(piece));
-        const Status status = stages.work(piece);
-        for (ScanPiece::Side& side : piece.sides) side.mapped.reset();
-        return status;
-      },
-      .consume = [&](ScanPiece& piece) -> Status {
-        DD_TRY(stages.consume(piece));
-        context_.report({.chunks_done = piece.chunks.end(),
-                         .chunks_total = chunk_count_,
-                         .chunk_bytes = std::uint64_t{1} << chunk_shift_,
-                         .address_bytes = piece.chunks.end() << chunk_shift_});
-        return {};
-      },
+      .work = [&](ScanPiece& piece, unsigned) { return stages.work(piece); },
+      .consume = [&](ScanPiece& piece) { return consume(stages, piece); },
   };
   OrderedPipeline<ScanPiece> pipeline(
       {.workers = context_.workers, .memory_bytes = context_.memory_bytes}, context_.interruption,
       pipeline_stages);
   return pipeline.run();
+}
+
+Status DeviceScan::consume(const Stages& stages, ScanPiece& piece) {
+  DD_TRY(stages.consume(piece));
+  context_.report({.chunks_done = piece.chunks.end(),
+                   .chunks_total = chunk_count_,
+                   .chunk_bytes = std::uint64_t{1} << chunk_shift_,
+                   .address_bytes = piece.chunks.end() << chunk_shift_});
+  return {};
 }
 
 // Up to where every side keeps its kind, and no more than is read at once.
@@ -111,13 +133,19 @@ Result<bool> DeviceScan::next_piece(ScanPiece& piece) {
     is_read |= !place.is_inside;
     end = place.end;
   }
-  if (is_read) end = std::min(end, next_chunk_ + (kScanPieceBytes >> chunk_shift_));
+  if (is_read)
+    end = std::min(end, next_chunk_ + std::max<std::uint64_t>(1, piece_bytes_ >> chunk_shift_));
   piece.chunks = {{static_cast<std::uint32_t>(next_chunk_)},
                   static_cast<std::uint32_t>(end - next_chunk_)};
   piece.found.clear();
   piece.hashes.clear();
   piece.digests.clear();
   next_chunk_ = end;
+  std::uint64_t read_bytes = 0;
+  for (std::size_t i = 0; i < sources_.size(); ++i)
+    if (!piece.sides[i].is_zero)
+      read_bytes += bytes_in(sources_[i].geometry, piece.chunks).length_bytes;
+  DD_TRY(context_.rate_limit.take(read_bytes, context_.interruption));
   return true;
 }
 
@@ -158,11 +186,17 @@ Result<std::vector<ChunkRange>> DeviceScan::zero_chunks(const Source& source) co
   return zeros;
 }
 
-// What is not mapped, one thread for each device.
 Status DeviceScan::read(ScanPiece& piece) {
+  for (std::size_t i = 0; i < sources_.size(); ++i)
+    if (!piece.sides[i].is_zero) DD_TRY(read_side(sources_[i], piece.chunks, piece.sides[i]));
+  return {};
+}
+
+// One thread for each device.
+Status DeviceScan::read_side_by_side(ScanPiece& piece) {
   std::future<Status> second;
   for (std::size_t i = sources_.size(); i-- > 0;) {
-    if (sources_[i].is_mapped || piece.sides[i].is_zero) continue;
+    if (piece.sides[i].is_zero) continue;
     const auto task = [&piece, this, i] {
       return read_side(sources_[i], piece.chunks, piece.sides[i]);
     };
@@ -180,7 +214,7 @@ Status DeviceScan::read(ScanPiece& piece) {
 Status DeviceScan::read_side(Source& source, ChunkRange chunks, ScanPiece::Side& side) {
   const ByteRange range = bytes_in(source.geometry, chunks);
   if (side.buffer.size() < range.length_bytes)
-    side.buffer = AlignedBuffer(std::max<std::size_t>(range.length_bytes, kScanPieceBytes));
+    side.buffer = AlignedBuffer::for_overwrite(range.length_bytes);
   const auto bytes = side.buffer.span().first(range.length_bytes);
   std::vector<IoRequest> batch;
   for (std::size_t at = 0; at < bytes.size(); at += kReadPieceBytes)
@@ -188,23 +222,6 @@ Status DeviceScan::read_side(Source& source, ChunkRange chunks, ScanPiece::Side&
         range.offset_bytes + at, bytes.subspan(at, std::min(kReadPieceBytes, bytes.size() - at))));
   if (!batch.empty()) DD_TRY(source.device.run(batch));
   side.bytes = bytes;
-  return {};
-}
-
-Status DeviceScan::map(ScanPiece& piece) {
-  for (std::size_t i = 0; i < sources_.size(); ++i) {
-    ScanPiece::Side& side = piece.sides[i];
-    if (!sources_[i].is_mapped || side.is_zero) continue;
-    const ByteRange range = bytes_in(sources_[i].geometry, piece.chunks);
-    if (range.length_bytes == 0) continue;
-    side.mapped = MappedRange::map(sources_[i].device, range);
-    if (side.mapped) {
-      side.bytes = side.mapped->bytes();
-      continue;
-    }
-    const std::lock_guard lock(read_mutex_);  // as good as never: a bad disk, an odd file system
-    DD_TRY(read_side(sources_[i], piece.chunks, side));
-  }
   return {};
 }
 

@@ -4,18 +4,16 @@
 // Units     Chunks; a piece is adjacent ones, at most kScanPieceBytes, or more where all is known
 // to
 //           be zero without reading.
-// Shape     Holes are not read. Regular files are mapped, each piece by the thread that works on
-// it;
-//           everything else is read by one thread for each device, a piece ahead of the workers.
-//           The pieces are consumed in order.
+// Shape     Holes are not read. Of regular files each thread reads the pieces that it works on,
+//           small ones, which do not leave its cache (turn_pipeline.h); everything else is read by
+//           one thread for each device, a piece ahead of the workers. The pieces are consumed in
+//           order.
 // Errors    As the devices say, or as the stages return; kInterrupted.
-// Threads   work() is called by several threads at once, consume() by the caller's.
+// Threads   work() is called by several threads at once, consume() by one at a time.
 // Lifetime  Borrows devices and context. A piece's bytes are good during work() only.
 #pragma once
 
 #include <functional>
-#include <mutex>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,7 +23,6 @@
 #include "ddsnap/base/units.h"
 #include "ddsnap/base/work_context.h"
 #include "ddsnap/io/block_device.h"
-#include "ddsnap/io/mapped_range.h"
 
 namespace ddsnap {
 
@@ -36,9 +33,7 @@ struct ScanPiece {
   struct Side {
     bool is_zero = false;              // reads as zeros as far as the device goes
     std::span<const std::byte> bytes;  // what the device has of the piece, unless is_zero
-    // Where the bytes are.
-    std::optional<MappedRange> mapped;
-    AlignedBuffer buffer;
+    AlignedBuffer buffer;              // where the bytes are
   };
   std::vector<Side> sides;  // in the order of the devices
 
@@ -69,15 +64,17 @@ class DeviceScan {
   struct Source {
     BlockDevice& device;
     ChunkGeometry geometry;
-    bool is_mapped;
     std::vector<ChunkRange> zeros;  // whole chunks of the present region
   };
 
+  Status run_in_turns(const Stages& stages);
+  Status run_ahead(const Stages& stages);
+  Status consume(const Stages& stages, ScanPiece& piece);
   Result<bool> next_piece(ScanPiece& piece);
   Status enter_region();
   Result<std::vector<ChunkRange>> zero_chunks(const Source& source) const;
   Status read(ScanPiece& piece);
-  Status map(ScanPiece& piece);
+  Status read_side_by_side(ScanPiece& piece);
   static Status read_side(Source& source, ChunkRange chunks, ScanPiece::Side& side);
 
   std::vector<Source> sources_;
@@ -86,7 +83,8 @@ class DeviceScan {
   std::uint64_t chunk_count_ = 0;
   std::uint64_t next_chunk_ = 0;
   ChunkRange region_;
-  std::mutex read_mutex_;  // held by a worker that reads what could not be mapped
+  bool is_in_turns_ = true;  // all are files
+  std::size_t piece_bytes_ = 0;
 };
 
 // The chunk's hashes, padded with zeros when it is short (T8).

@@ -1,5 +1,5 @@
 // Shows that comparing finds exactly the chunks that differ, with the hash that each had before: of
-// devices in memory and of sparse files, which are mapped, of equal and other sizes, with one
+// devices in memory and of sparse files, of equal and other sizes, with one
 // thread and several, against a loop over the bytes; that a digest stands for the old device, is
 // the same however zeros are stored, is the golden file, and that no damage to it goes unseen.
 // Randomness comes from printed seeds.
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "ddsnap/delta/digest_device.h"
 #include "ddsnap/delta/digest_reader.h"
@@ -143,7 +144,25 @@ TEST(Compare, SparseFiles) {
   }
 }
 
-// More than one piece and more than one region, and nothing but a few chunks in them.
+// More than one piece.
+TEST(Compare, Files) {
+  const TempDir dir;
+  SeededRandom random(5);
+  const Pair pair = make_pair_of_volumes(5, 5 << 20, (6 << 20) + 512);
+  const auto from = sparse_file(dir, "old", pair.old_bytes, random);
+  const auto to = sparse_file(dir, "new", pair.new_bytes, random);
+  for (const unsigned workers : {0u, 1u, 4u}) {
+    WorkContext context = with_workers(workers);
+    const auto list = compare_devices(*from, *to, pair.chunk_shift, context);
+    ASSERT_OK(list);
+    expect_same(*list, expected_list(pair));
+  }
+  const auto by_digest = with_digest(digest_of(*from, pair.chunk_shift), *to);
+  ASSERT_OK(by_digest);
+  expect_same(*by_digest, expected_list(pair));
+}
+
+// More than one region, and nothing but a few chunks in them.
 TEST(Compare, LargeSparseFiles) {
   const TempDir dir;
   const std::uint64_t size = (std::uint64_t{1} << 40) + 512;
@@ -180,6 +199,20 @@ TEST(Compare, StopsWhenInterrupted) {
   context.interruption = Interruption(UniqueFd(fds[0]));
   const auto device = device_of(Bytes(1 << 20));
   EXPECT_EQ(compare_devices(*device, *device, 12, context).error().code, ErrorCode::kInterrupted);
+}
+
+// At a byte a second it would take days; interrupted, it does not.
+TEST(Compare, KeepsToItsRateLimit) {
+  int fds[2];
+  ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
+  const UniqueFd write_end(fds[1]);
+  WorkContext context;
+  context.interruption = Interruption(UniqueFd(fds[0]));
+  context.rate_limit = RateLimit(1);
+  const auto device = device_of(Bytes(16 << 20, std::byte{1}));
+  std::thread interrupter([&] { EXPECT_EQ(::write(fds[1], "x", 1), 1); });
+  EXPECT_EQ(compare_devices(*device, *device, 12, context).error().code, ErrorCode::kInterrupted);
+  interrupter.join();
 }
 
 // On this the changelist of a digest rests: it knows the old hash of every chunk.
