@@ -80,6 +80,7 @@ void adopt(SnapStore::Impl& store, Planned& planned) {
       table->groups.insert(table->groups.begin(), std::move(spilled->second));
       table->recent = {};
       table->keys.runOptimize();
+      table->keys.shrinkToFit();
     }
     if (const auto map = planned.maps.find(epoch); map != planned.maps.end()) {
       boundary.map_blob = std::move(map->second);

@@ -1,10 +1,21 @@
 #include "server/store/live_index.h"
 
+#include <bit>
+#include <utility>
+#include <vector>
+
 namespace ddsnap {
 
 namespace {
 constexpr unsigned shift_of(unsigned level, unsigned bits) {
   return (level + 1) * bits;
+}
+
+Roaring shifted_right(const Roaring& numbers, unsigned shift) {
+  std::vector<std::uint32_t> found;
+  for (const std::uint32_t number : numbers)
+    if (found.empty() || found.back() != number >> shift) found.push_back(number >> shift);
+  return {found.size(), found.data()};
 }
 }  // namespace
 
@@ -17,9 +28,16 @@ void LiveIndex::add(Epoch epoch, const Table& table) {
 }
 
 void LiveIndex::build_unions() {
-  for (const auto& [epoch, table] : live_)
-    for (unsigned level = 0; level < kLevels; ++level)
-      unions_[level][epoch >> shift_of(level, kBitsPerLevel)] |= table->keys;
+  for (const auto& [epoch, table] : live_) note_keys({epoch}, table->keys);
+}
+
+void LiveIndex::coarsen_for(std::uint32_t chunk) {
+  const unsigned bits = static_cast<unsigned>(std::bit_width(chunk));
+  if (bits <= kRegionBits + region_shift_) return;
+  const unsigned more = bits - kRegionBits - region_shift_;
+  region_shift_ += more;
+  for (auto& level : unions_)
+    for (auto& [group, regions] : level) regions = shifted_right(regions, more);
 }
 
 void LiveIndex::remove(Epoch epoch) {
@@ -35,14 +53,17 @@ void LiveIndex::remove(Epoch epoch) {
 
 void LiveIndex::note_key(Epoch epoch, ChunkNr chunk) {
   if (!has_unions()) return;
+  coarsen_for(chunk.value);
   for (unsigned level = 0; level < kLevels; ++level)
-    unions_[level][epoch.value >> shift_of(level, kBitsPerLevel)].add(chunk.value);
+    unions_[level][epoch.value >> shift_of(level, kBitsPerLevel)].add(region_of(chunk.value));
 }
 
 void LiveIndex::note_keys(Epoch epoch, const Roaring& keys) {
-  if (!has_unions()) return;
+  if (!has_unions() || keys.isEmpty()) return;
+  coarsen_for(keys.maximum());
+  const Roaring regions = region_shift_ == 0 ? keys : shifted_right(keys, region_shift_);
   for (unsigned level = 0; level < kLevels; ++level)
-    unions_[level][epoch.value >> shift_of(level, kBitsPerLevel)] |= keys;
+    unions_[level][epoch.value >> shift_of(level, kBitsPerLevel)] |= regions;
 }
 
 Epoch LiveIndex::before(Epoch epoch) const {
@@ -55,7 +76,7 @@ std::optional<std::uint64_t> LiveIndex::skip_to(std::uint64_t epoch, ChunkNr chu
   for (unsigned level = kLevels; level-- > 0;) {
     const unsigned shift = shift_of(level, kBitsPerLevel);
     const auto group = unions_[level].find(epoch >> shift);
-    if (group == unions_[level].end() || !group->second.contains(chunk.value))
+    if (group == unions_[level].end() || !group->second.contains(region_of(chunk.value)))
       return ((epoch >> shift) + 1) << shift;
   }
   return std::nullopt;

@@ -186,6 +186,7 @@ Status SnapStore::Impl::load_table(Table& table, const std::string& name) {
   }
   table.lose(missing_before);
   table.keys.runOptimize();
+  table.keys.shrinkToFit();
   return {};
 }
 

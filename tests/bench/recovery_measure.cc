@@ -3,7 +3,7 @@
 // turns, from files that the page cache does not hold, with O_DIRECT; the goal is under two
 // seconds.
 //
-//   recovery_bench [FOLDER]        FOLDER is on the disk that is meant (default: $TMPDIR or /tmp)
+//   recovery_measure [FOLDER]      FOLDER is on the disk that is meant (default: $TMPDIR or /tmp)
 //
 // Metadata lies in a real file. What recovery does not read, the origin and the slots, is not
 // there: those devices make content up and forget what is written.
@@ -11,9 +11,6 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <algorithm>
-#include <chrono>
-#include <cstring>
 #include <filesystem>
 
 #include "ddsnap/base/limits.h"
@@ -22,6 +19,7 @@
 #include "server/store/run.h"
 #include "server/store/snap_store.h"
 #include "server/store/superblock.h"
+#include "tests/support/made_up_device.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wrapped_device.h"
 
@@ -38,59 +36,6 @@ constexpr std::uint64_t kAlmost_bytes = 64 << 10;  // a full journal would be em
 constexpr double kGoal_s = 2;
 constexpr int kRounds = 5;
 
-// Holds its own offset everywhere. What is written is forgotten, but for the superblocks at the
-// start and the last slot, which recovery judges.
-class MadeUpDevice final : public BlockDevice {
- public:
-  MadeUpDevice(std::uint64_t size_bytes, std::string name)
-      : geometry_{.size_bytes = size_bytes}, name_(std::move(name)) {}
-  const DeviceGeometry& geometry() const override { return geometry_; }
-  const std::string& name() const override { return name_; }
-  Status run(std::span<IoRequest> batch) override {
-    for (IoRequest& request : batch) {
-      const std::span bytes(request.data, request.length_bytes);
-      if (request.kind == IoRequest::Kind::kWrite)
-        write(request.offset_bytes, bytes);
-      else
-        read(request.offset_bytes, bytes);
-      request.status = {};
-    }
-    return {};
-  }
-  Status flush() override { return {}; }
-
-  struct Remembered {
-    std::vector<std::byte> start = std::vector<std::byte>(64 << 10);
-    std::uint64_t last_at = 0;
-    std::vector<std::byte> last = {};
-  };
-  Remembered remembered;
-
- private:
-  void write(std::uint64_t at, std::span<const std::byte> bytes) {
-    if (at + bytes.size() <= remembered.start.size()) {
-      std::ranges::copy(bytes, remembered.start.begin() + static_cast<std::ptrdiff_t>(at));
-    } else {
-      remembered.last_at = at;
-      remembered.last.assign(bytes.begin(), bytes.end());
-    }
-  }
-  void read(std::uint64_t at, std::span<std::byte> bytes) {
-    if (at + bytes.size() <= remembered.start.size()) {
-      std::copy_n(remembered.start.begin() + static_cast<std::ptrdiff_t>(at), bytes.size(),
-                  bytes.begin());
-    } else if (at == remembered.last_at && bytes.size() == remembered.last.size()) {
-      std::ranges::copy(remembered.last, bytes.begin());
-    } else {
-      std::fill(bytes.begin(), bytes.end(), std::byte{0});
-      std::memcpy(bytes.data(), &at, sizeof at);
-    }
-  }
-
-  DeviceGeometry geometry_;
-  std::string name_;
-};
-
 // What fills the store waits for no disk.
 class Unflushed final : public WrappedDevice {
  public:
@@ -98,21 +43,6 @@ class Unflushed final : public WrappedDevice {
   Status flush() override { return {}; }
 };
 
-template <class T>
-T must(Result<T> result) {
-  if (result) return *std::move(result);
-  fmt::print(stderr, "recovery_bench: {}\n", result.error().message());
-  std::exit(1);
-}
-void must(Status status) {
-  if (status) return;
-  fmt::print(stderr, "recovery_bench: {}\n", status.error().message());
-  std::exit(1);
-}
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 double cpu_seconds() {
   rusage usage;
   ::getrusage(RUSAGE_SELF, &usage);
@@ -121,11 +51,6 @@ double cpu_seconds() {
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 std::unique_ptr<FileDevice> open_file(const std::string& path) {
   return must(FileDevice::open(
       path, {.access = DeviceAccess::kReadWrite, .caching = FileOptions::Caching::kDirect}));
@@ -229,23 +154,23 @@ int run(const std::filesystem::path& folder) {
       made.exceptions, kSnapshots, static_cast<double>(made.journal_bytes_used) / (1 << 20),
       static_cast<double>(kJournalBytes) / (1 << 20), static_cast<double>(bytes) / (1 << 20));
   const MadeUpDevice::Remembered remembered = made.slots.remembered;
-  std::vector<double> wall, cpu, in_order, ratio;
+  std::vector<double> wall, in_order;
   for (int round = 0; round < kRounds; ++round) {
     std::filesystem::copy_file(original, copy, std::filesystem::copy_options::overwrite_existing);
     in_order.push_back(read_in_order(copy, bytes));
     made.slots.remembered = remembered;
     const Took took = recover(copy, made);
     wall.push_back(took.wall_s);
-    cpu.push_back(took.cpu_s);
-    ratio.push_back(took.wall_s / in_order.back());
     fmt::print(
         "  round {}: recovery {:.2f} s (processor {:.2f} s), the same bytes in order {:.2f} s\n",
         round, took.wall_s, took.cpu_s, in_order.back());
   }
-  fmt::print(
-      "recovery {:.2f} s, processor {:.2f} s (goal {:.1f} s); reading in order {:.2f} s; ratio "
-      "{:.1f}\n",
-      median(wall), median(cpu), kGoal_s, median(in_order), median(ratio));
+  print_measure({.what = "recovery", .unit = "s", .ours = wall, .limit = kGoal_s});
+  print_measure({.what = "recovery",
+                 .unit = "s",
+                 .ours = wall,
+                 .peer = "reading the same bytes in order",
+                 .theirs = in_order});
   return 0;
 }
 
