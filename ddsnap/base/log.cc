@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "ddsnap/base/journal.h"
 #include "ddsnap/base/limits.h"
 
 namespace ddsnap {
@@ -137,14 +138,18 @@ void Logger::drain_forever() {
 
 void Logger::write_out(const std::vector<Line>& lines, std::uint64_t lost, int file) const {
   std::string out;
+  const bool is_journal = path_.empty() && goes_to_journal(file);
   for (const Line& line : lines) {
-    out += fmt::format("{} {}: ", stamp(line.when), name_of(line.level));
+    out += is_journal ? std::string(journal_prefix(line.level))
+                      : fmt::format("{} {}: ", stamp(line.when), name_of(line.level));
     // A line feed from outside (a label, a tag) must not forge a line of its own.
     for (std::size_t i = 0; i < line.length; ++i)
       out.push_back(static_cast<unsigned char>(line.text[i]) < ' ' ? ' ' : line.text[i]);
     out.push_back('\n');
   }
-  if (lost != 0) out += fmt::format("{} lines were lost: they came faster than the log\n", lost);
+  if (lost != 0)
+    out += fmt::format("{}{} lines were lost: they came faster than the log\n",
+                       is_journal ? journal_prefix(LogLevel::kWarning) : "", lost);
   write_all(file, out);
 }
 
