@@ -57,7 +57,8 @@ Result<AttachmentRecord> attach_volume(const AttachWish& wish) {
     .server = server,
     .tag = wish.tag,
     .is_writable = wish.is_writable,
-    .mount_point = wish.mount_point
+    .mount_point = wish.mount_point,
+    .name = wish.name
   };
   DD_TRY(attachment.make(request));
   return *attachment.record();

@@ -18,6 +18,7 @@ struct AttachWish {
   std::string how = "auto";  // or dm, nbdfuse
   std::string control = kDefaultControl;
   std::string mount_point;  // made for this mount alone
+  std::string name;         // below /dev/mapper; empty: any
 };
 
 // The path of the device. One that is there already is taken as it is.

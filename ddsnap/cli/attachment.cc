@@ -26,11 +26,6 @@ using Json = nlohmann::json;
 
 constexpr const char* kRecordName = "attachment.json";
 
-std::string run_folder() {
-  const char* const given = std::getenv("DDSNAP_RUN_DIR");
-  return given != nullptr && *given != '\0' ? given : "/run/ddsnap";
-}
-
 // Short, for the socket in it, and the same for every spelling of the server's path.
 std::string folder_for(const std::string& server, const std::string& tag) {
   const std::string text = server + "#" + tag;
@@ -60,7 +55,8 @@ Json to_json(const AttachmentRecord& record) {
           {"tag", record.tag},
           {"writable", record.is_writable},
           {"device", record.device},
-          {"mount_point", record.mount_point}};
+          {"mount_point", record.mount_point},
+          {"name", record.name}};
 }
 
 std::optional<AttachmentRecord> read_record(const std::string& path) {
@@ -74,10 +70,16 @@ std::optional<AttachmentRecord> read_record(const std::string& path) {
       .tag = json.value("tag", ""),
       .is_writable = json.value("writable", false),
       .device = json.value("device", ""),
-      .mount_point = json.value("mount_point", "")};
+      .mount_point = json.value("mount_point", ""),
+      .name = json.value("name", "")};
 }
 
 }  // namespace
+
+std::string run_folder() {
+  const char* const given = std::getenv("DDSNAP_RUN_DIR");
+  return given != nullptr && *given != '\0' ? given : "/run/ddsnap";
+}
 
 Result<LocalAttachment> LocalAttachment::open(const std::string& server, const std::string& tag) {
   DD_TRY(make_folder(run_folder()));
@@ -103,7 +105,9 @@ bool LocalAttachment::is_whole() const {
   if (record_->way == AttachWay::kMapped) return true;
   // The file below the loop device is there as long as nbdfuse lives.
   const std::vector<std::string> ours = loops();
-  return std::find(ours.begin(), ours.end(), record_->device) != ours.end() &&
+  const bool is_mapped =
+      !record_->name.empty() && record_->device == "/dev/mapper/" + record_->name;
+  return (is_mapped ? !ours.empty() : std::ranges::find(ours, record_->device) != ours.end()) &&
          ::stat(path("fuse/disk").c_str(), &facts) == 0;
 }
 
@@ -142,7 +146,7 @@ Status LocalAttachment::end() {
   std::error_code error;
   if (record_) {
     DD_TRY(check_unused());
-    DD_TRY(record_->way == AttachWay::kMapped ? end_mapper() : end_fuse());
+    DD_TRY(record_->way == AttachWay::kMapped ? unmap() : end_fuse());
     fs::remove_all(folder_, error);
     if (error) return fail_errno("cannot remove", folder_, error.value());
     record_.reset();
@@ -151,13 +155,22 @@ Status LocalAttachment::end() {
   return {};
 }
 
+namespace {
+
+bool has_kernel_target() {
+  const auto targets = run_tool({"dmsetup", "targets"});
+  return targets && ("\n" + *targets).find("\nddsnap ") != std::string::npos;
+}
+
+}  // namespace
+
 Result<AttachWay> choose_way(const std::string& control) {
   struct stat facts{};
   const bool has_control = ::stat(control.c_str(), &facts) == 0 || control.starts_with('@');
   if (has_control && has_tool("dmsetup")) {
-    const auto targets = run_tool({"dmsetup", "targets"});
-    if (targets && ("\n" + *targets).find("\nddsnap ") != std::string::npos)
-      return AttachWay::kMapped;
+    // A module that is installed and was not asked for yet.
+    if (!has_kernel_target()) (void)run_tool({"modprobe", "-q", "dm-ddsnap"});
+    if (has_kernel_target()) return AttachWay::kMapped;
   }
   std::string missing;
   for (const char* tool : {"nbdkit", "nbdfuse", "losetup"})

@@ -6,6 +6,8 @@
 //           of the device is, and goes last; its lock is held while the device is made or ended.
 //               nbdfuse   nbdkit with our plugin -> nbdfuse, a file -> losetup, a device
 //               dm        the kernel target, by dmsetup
+//           One that has a name is /dev/mapper/NAME either way: of nbdfuse's loop device a linear
+//           map is made, where the kernel has device-mapper.
 // Errors    kBusy while the device is in use; kNotFound where no way exists; as the programs say.
 // Threads   None inside.
 #pragma once
@@ -21,7 +23,7 @@
 
 namespace ddsnap {
 
-inline constexpr const char* kDefaultControl = "/run/ddsnap.control";
+inline constexpr const char* kDefaultControl = "/run/ddsnap/control";
 
 enum class AttachWay : std::uint8_t { kMapped, kFuse };
 
@@ -32,6 +34,7 @@ struct AttachmentRecord {
   bool is_writable = false;
   std::string device;       // empty: not made yet
   std::string mount_point;  // made for this mount alone, and ended with it
+  std::string name;         // below /dev/mapper; empty: any
 };
 
 // What is to be attached, as its server tells it.
@@ -41,6 +44,9 @@ struct AttachRequest {
   std::uint64_t size_bytes = 0;
   std::string control;  // of the agent; for kMapped
 };
+
+// Where attachments, and the sockets of volumes that `ddsnap volume` starts, are.
+std::string run_folder();
 
 class LocalAttachment {
  public:
@@ -67,9 +73,12 @@ class LocalAttachment {
   Status make_by_mapper(const AttachRequest& request);
   Status check_unused() const;
   Status end_fuse() const;
-  Status end_mapper() const;
   std::vector<std::string> loops() const;
+  Status map(const std::string& table);
+  Status map_loop();
+  Status unmap() const;
   std::string mapped_name() const;
+  std::string mapped_uuid() const;
 
   std::string folder_;
   UniqueFd lock_;

@@ -110,7 +110,7 @@ Status LocalAttachment::make_by_fuse(const AttachRequest& request) {
   }
   losetup.push_back(disk);
   record_->device = DD_TRY(run_tool(losetup));
-  return {};
+  return map_loop();
 }
 
 // By what they are made of, which holds also where nobody came to note their names.
@@ -127,6 +127,7 @@ std::vector<std::string> LocalAttachment::loops() const {
 
 // From the top down: nothing is taken away from below somebody who still writes.
 Status LocalAttachment::end_fuse() const {
+  if (!record_->name.empty()) DD_TRY(unmap());
   for (const std::string& loop : loops()) DD_TRY(run_tool({"losetup", "-d", loop}));
   if (!wait_until([&] { return loops().empty(); }))
     return fail(ErrorCode::kBusy, "the loop device is still in use: " + loops().front());

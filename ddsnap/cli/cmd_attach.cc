@@ -14,7 +14,7 @@ void declare_attach_options(ArgumentParser& parser, AttachWish& wish) {
                      "The kernel target, or nbdkit with nbdfuse and a loop device (auto: the first "
                      "that there is)");
   parser.text_option("--control", "CONTROL", wish.control,
-                     "Socket of the agent, for the kernel target (default /run/ddsnap.control)");
+                     "Socket of the agent, for the kernel target (default /run/ddsnap/control)");
 }
 
 Result<int> cmd_attach(Arguments arguments) {

@@ -1,12 +1,14 @@
 // ddsnap, ddsnap-agent and ddsnapd: finds the verb, runs it, and turns what comes back into one
 // line on stderr and an exit status.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "ddsnap/base/journal.h"
 #include "ddsnap/base/result.h"
 #include "ddsnap/cli/verbs.h"
 
@@ -45,8 +47,9 @@ std::vector<std::string> words_of(int argc, char** argv) {
   program.remove_prefix(program.rfind('/') + 1);
   if (program == "ddsnap-agent") words.insert(words.begin(), "agent");
   if (program == "ddsnapd") words.insert(words.begin(), "server");
-  if (words.size() >= 2 && words[0] == "delta" && !words[1].starts_with('-')) {
-    words[1].insert(0, "delta ");
+  const bool has_two = words.size() >= 2 && !words[1].starts_with('-');
+  if (has_two && (words[0] == "delta" || words[0] == "volume")) {
+    words[1].insert(0, words[0] + " ");
     words.erase(words.begin());
   }
   return words;
@@ -83,7 +86,9 @@ int ddsnap_main(int argc, char** argv) {
     if (const Status flushed = flush_output(); !flushed) status = std::unexpected(flushed.error());
   }
   if (status) return *status;
-  fmt::print(stderr, "ddsnap: {}\n", one_clean_line(status.error().message()));
+  fmt::print(stderr, "{}ddsnap: {}\n",
+             goes_to_journal(STDERR_FILENO) ? journal_prefix(LogLevel::kError) : "",
+             one_clean_line(status.error().message()));
   return exit_status(status.error());
 }
 

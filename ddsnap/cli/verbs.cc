@@ -7,6 +7,7 @@ namespace ddsnap {
 namespace {
 
 constexpr Verb kVerbs[] = {
+    {"volume", cmd_volume, "set up a volume in one step, remove it, list them"},
     {"initialize", cmd_initialize, "write an empty snapstore for an origin"},
     {"agent", cmd_agent, "run the agent, which introduces targets to servers"},
     {"server", cmd_server, "run the server of one volume"},
@@ -43,6 +44,15 @@ constexpr Verb kVerbs[] = {
     {"check", cmd_check, "verify a snapstore, and say which snapshots are hurt"},
     {"repair", cmd_repair, "make a damaged snapstore one that can be served"},
     {"dump", cmd_dump, "print all metadata of a snapstore as JSON"},
+    // actions of "volume"
+    {"volume create", cmd_volume_create, {}},
+    {"volume remove", cmd_volume_remove, {}},
+    {"volume list", cmd_volume_list, {}},
+    {"volume start", cmd_volume_start, {}},
+    {"volume stop", cmd_volume_stop, {}},
+    {"volume serve", cmd_volume_serve, {}},
+    {"volume attach", cmd_volume_attach, {}},
+    {"volume detach", cmd_volume_detach, {}},
     // older spellings
     {"create-snap", cmd_create, {}},
     {"create-snapshot", cmd_create, {}},

@@ -16,14 +16,24 @@ namespace ddsnap {
 struct Verb {
   std::string_view name;
   Result<int> (*run)(Arguments);
-  std::string_view summary;  // for `ddsnap --help`; empty: an older spelling, not listed
+  std::string_view
+      summary;  // for `ddsnap --help`; empty: an action or an older spelling, not listed
 };
 
 // In the order in which `ddsnap --help` lists them.
 std::span<const Verb> all_verbs();
-// Null when there is none. "delta create" and its like are looked up as one name.
+// Null when there is none. "delta create", "volume create" and their like are one name.
 const Verb* find_verb(std::string_view name);
 
+Result<int> cmd_volume(Arguments arguments);
+Result<int> cmd_volume_create(Arguments arguments);
+Result<int> cmd_volume_remove(Arguments arguments);
+Result<int> cmd_volume_list(Arguments arguments);
+Result<int> cmd_volume_start(Arguments arguments);
+Result<int> cmd_volume_stop(Arguments arguments);
+Result<int> cmd_volume_serve(Arguments arguments);
+Result<int> cmd_volume_attach(Arguments arguments);
+Result<int> cmd_volume_detach(Arguments arguments);
 Result<int> cmd_initialize(Arguments arguments);
 Result<int> cmd_agent(Arguments arguments);
 Result<int> cmd_server(Arguments arguments);

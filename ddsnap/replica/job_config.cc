@@ -213,8 +213,24 @@ Status take_target(const Tree& section, std::string_view where, JobConfig& confi
   return {};
 }
 
+Setter device_way(std::string& value) {
+  return [&value](const std::string& told) -> Status {
+    static constexpr std::string_view kWays[] = {"auto", "dm", "nbdfuse", "none"};
+    if (std::ranges::find(kWays, told) == std::end(kWays))
+      return fail(ErrorCode::kUsage,
+                  fmt::format("'{}' is not one of auto, dm, nbdfuse, none", told));
+    value = told;
+    return {};
+  };
+}
+
 Status take_all(const Tree& tree, JobConfig& config) {
   const Setters volume = {
+      {"origin", text(config.local.origin)},
+      {"snapstore", text(config.local.snapstore)},
+      {"metadata", text(config.local.metadata)},
+      {"control", text(config.local.control)},
+      {"device", device_way(config.local.device)},
       {"server", text(config.server)},
       {"state", text(config.state_folder)},
       {"pre", text(config.pre)},
@@ -241,6 +257,8 @@ Status take_all(const Tree& tree, JobConfig& config) {
           fmt::format("'{}' is not one of [volume], [keep], [target LABEL], [inbox]", where));
   }
   if (config.server.empty()) return fail(ErrorCode::kUsage, "[volume] needs 'server'");
+  if (config.local.origin.empty() != config.local.snapstore.empty())
+    return fail(ErrorCode::kUsage, "[volume] needs 'origin' and 'snapstore' together");
   if (tree.count("inbox") != 0 && config.inbox.folder.empty())
     return fail(ErrorCode::kUsage, "[inbox] needs 'folder'");
   return {};

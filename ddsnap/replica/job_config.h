@@ -1,5 +1,6 @@
 // What an administrator says of one volume in /etc/ddsnap/NAME.conf: which server has it, which
-// snapshots to keep, where copies go, and where they come in. JOBS.md has a table of all keys.
+// snapshots to keep, where copies go, and where they come in; of a volume of this host also what it
+// is made of. JOBS.md has a table of all keys.
 //
 //     [volume]                              [target office]
 //     server = /run/ddsnap/vol0.server      transport = ssh          ; rsync, tcp
@@ -54,9 +55,19 @@ struct InboxConfig {
   bool puts_strangers_back = false;  // as `receive --force-revert`
 };
 
+// What `ddsnap volume` brings a volume of this host up from.
+struct LocalVolumeConfig {
+  std::string origin;     // empty: the server runs elsewhere, or somebody else starts it
+  std::string snapstore;  // told together with the origin
+  std::string metadata;   // empty: on the snapstore
+  std::string control = "/run/ddsnap/control";  // of the agent
+  std::string device = "auto";  // how /dev/mapper/NAME comes about; none: not at all
+};
+
 struct JobConfig {
   std::string name;
   std::string server;
+  LocalVolumeConfig local;
   std::string state_folder;     // default: /var/lib/ddsnap/NAME
   std::string pre, post;        // commands around a snapshot
   bool takes_snapshots = true;  // no: they come from upstream

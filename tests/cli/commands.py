@@ -24,6 +24,7 @@ class Command:
 
 
 COMMANDS = [
+    Command("volume", ("create", "vol0", "--config", "etc", "--origin", "{device}", "--snapstore", "{store}")),
     Command("initialize", ("{store}", "{device}")),
     Command("agent", ("-f", "{control}")),
     Command("server", ("-f", "{store}", "{device}", "{control}", "{server}")),
@@ -84,4 +85,14 @@ VARIANTS = [
     Command("delta create", ("{changelist}", "{out}", "{device}", "{device2}")),
     Command("delta apply", ("{delta}", "{target}")),
     Command("create-snap", ("{server}", "{tag}")),
+    Command("volume remove", ("--config", "etc", "vol0")),
+    Command("volume start", ("--config", "etc", "vol0")),
+    Command("volume stop", ("--config", "etc", "vol0")),
+    Command("volume serve", ("--config", "etc", "vol0")),
+    Command("volume attach", ("--config", "etc", "vol0")),
+    Command("volume detach", ("--config", "etc", "vol0")),
 ]
+
+# What has help of its own beside the verbs.
+ACTIONS = ["volume create", "volume remove", "volume list", "volume start", "volume stop", "volume serve",
+           "volume attach", "volume detach"]

@@ -8,7 +8,7 @@ import os
 import subprocess
 import unittest
 
-from commands import COMMANDS, VARIANTS
+from commands import ACTIONS, COMMANDS, VARIANTS
 from harness import SOURCE, STORE_BYTES, CliTest
 
 GOLDEN = SOURCE / "tests" / "golden" / "help.txt"
@@ -20,7 +20,8 @@ def fill(command, words):
 
 class HelpAndUsage(CliTest):
     def test_help_is_the_golden_text(self):
-        calls = [["--help"], *([command.verb, "--help"] for command in COMMANDS)]
+        calls = [["--help"], *([command.verb, "--help"] for command in COMMANDS),
+                 *([*action.split(), "--help"] for action in ACTIONS)]
         text = ""
         for call in calls:
             text += "$ ddsnap " + " ".join(call) + "\n" + self.succeed(*call).decode() + "\n"

@@ -28,7 +28,7 @@ class Calls:
 
     def known(self, verb):
         if verb not in self.options:
-            text = help_of(verb)
+            text = help_of(*verb.split())
             self.options[verb] = None if text is None else options_of(text)
         return self.options[verb]
 
@@ -43,7 +43,9 @@ class Calls:
                 words = call.split()
             if not words or words[0] in ("VERB", "...") or not re.fullmatch(r"[a-z][a-z-]*", words[0]):
                 continue
-            if words[0] not in verbs:
+            if words[0] == "volume" and len(words) > 1 and help_of(*words[:2]) is not None:
+                words[:2] = [" ".join(words[:2])]  # an action is a verb of two words
+            elif words[0] not in verbs:
                 made.append(f"no verb: ddsnap {call}")
                 continue
             for word in words[1:]:

@@ -36,8 +36,8 @@ while read -r line; do case $line in 'system '*) ${line#system } ;; esac; done
 PRELUDE = """
 ddsnap initialize /dev/vdc /dev/vdb
 mkdir -p /run/ddsnap
-ddsnap agent /run/ddsnap.control
-ddsnap server /dev/vdc /dev/vdb /run/ddsnap.control /run/ddsnap/vol0.server
+ddsnap agent /run/ddsnap/control
+ddsnap server /dev/vdc /dev/vdb /run/ddsnap/control /run/ddsnap/vol0.server
 """
 SNAPSHOTS = """
 device=$(ddsnap attach --write /run/ddsnap/vol0.server)

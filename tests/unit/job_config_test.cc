@@ -21,6 +21,10 @@ TEST(JobConfig, SaysEverything) {
 server = /run/ddsnap/vol0.server
 pre = pg_ctl backup start
 take-snapshots = no
+origin = /dev/vg/data
+snapstore = /dev/vg/snapshots
+metadata = /dev/nvme0n1p3
+device = dm
 
 [keep]
 hourly = 24
@@ -52,6 +56,11 @@ archive = /srv/deltas
   EXPECT_EQ(config->server, "/run/ddsnap/vol0.server");
   EXPECT_EQ(config->state_folder, "/var/lib/ddsnap/vol0");
   EXPECT_EQ(config->pre, "pg_ctl backup start");
+  EXPECT_EQ(config->local.origin, "/dev/vg/data");
+  EXPECT_EQ(config->local.snapstore, "/dev/vg/snapshots");
+  EXPECT_EQ(config->local.metadata, "/dev/nvme0n1p3");
+  EXPECT_EQ(config->local.control, "/run/ddsnap/control");
+  EXPECT_EQ(config->local.device, "dm");
   ASSERT_EQ(config->keep.size(), 2u);
   EXPECT_EQ(config->keep[1].period_s, 900u);
   ASSERT_EQ(config->targets.size(), 3u);
@@ -80,7 +89,10 @@ TEST(JobConfig, NamesWhatIsWrong) {
       {"[volume]\nserver\n", "line 2"},
       {"[volume]\nserver = a\nserver = b\n", "line 3: duplicate key name"},
       {"[volume]\nservers = a\n",
-       "[volume] knows no 'servers', but: post, pre, server, state, take-snapshots"},
+       "[volume] knows no 'servers', but: control, device, metadata, origin, post, pre, server, "
+       "snapstore, state, take-snapshots"},
+      {"[volume]\nserver = a\norigin = /dev/sdb\n", "'origin' and 'snapstore' together"},
+      {"[volume]\nserver = a\ndevice = usb\n", "'usb' is not one of"},
       {"[volumes]\nserver = a\n", "'volumes' is not one of"},
       {"[volume]\nserver = a\n[keep]\nhourly = many\n", "[keep] hourly: 'many' is no number"},
       {"[volume]\nserver = a\n[keep]\nevery 0m = 3\n", "'0m' is no time"},
