@@ -121,6 +121,11 @@ Status ApplyRun::use_saved(PipedFrame& piped) const {
   return {};
 }
 
+// The windows are made of what is kept. A long frame leaves less room for others in flight.
+std::size_t ApplyRun::kept_limit_bytes() const {
+  return context_.memory_bytes / 8 * (header_.frame_data_bytes > kMaxFrameDataBytes ? 3 : 5);
+}
+
 Status ApplyRun::keep(PipedFrame& piped) {
   const std::uint64_t frame_nr = piped.frame.frame_nr;
   if (is_done_before(frame_nr)) {
@@ -130,8 +135,8 @@ Status ApplyRun::keep(PipedFrame& piped) {
   }
   const std::size_t bytes = piped.buffer.size() + piped.frame.entries.size() * sizeof(FrameEntry);
   const bool is_whole = piped.is_decoded || piped.frame.data_bytes == 0;
-  is_keeping_ = is_keeping_ && is_whole && !options_.is_dry_run &&
-                kept_bytes_ + bytes <= context_.memory_bytes * 3 / 8;
+  is_keeping_ =
+      is_keeping_ && is_whole && !options_.is_dry_run && kept_bytes_ + bytes <= kept_limit_bytes();
   if (!is_keeping_) return {};
   kept_bytes_ += bytes;
   kept_end_ = frame_nr + 1;

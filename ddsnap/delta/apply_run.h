@@ -56,6 +56,7 @@ class ApplyRun {
   FramePlan plan_survey(const DeltaFrame& frame) const;
   FramePlan plan_write(const DeltaFrame& frame) const;
   Status note(const PipedFrame& piped);
+  std::size_t kept_limit_bytes() const;
   Status keep(PipedFrame& piped);
   Status use_saved(PipedFrame& piped) const;
 

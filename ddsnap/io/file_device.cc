@@ -68,8 +68,10 @@ Result<std::unique_ptr<FileDevice>> FileDevice::open(const std::string& path,
   chosen.caching = is_direct ? FileOptions::Caching::kDirect : FileOptions::Caching::kBuffered;
   std::unique_ptr<FileDevice> device(new FileDevice(path, std::move(fd), chosen, facts));
   DD_TRY(device->open_tail());
-  if (options.leaves_cache_alone && !is_direct && !facts.is_block_device)
+  if (facts.is_block_device) return device;
+  if (options.leaves_cache_alone && !is_direct)
     device->footprint_ = CacheFootprint::of(device->fd(), facts.geometry.size_bytes);
+  if (options.reads_cached && is_direct) DD_TRY(device->open_cache());
   return device;
 }
 
@@ -87,15 +89,26 @@ FileDevice::FileDevice(std::string name, UniqueFd fd, const FileOptions& options
 // kernel keeps the page cache and direct I/O on a file coherent within one machine.
 Status FileDevice::open_tail() {
   if (!is_direct_ || facts_.geometry.size_bytes % facts_.geometry.block_bytes == 0) return {};
-  const auto access = is_writable_ ? DeviceAccess::kReadWrite : DeviceAccess::kReadOnly;
-  tail_fd_ = UniqueFd(::open(name_.c_str(), access_flags(access)));
-  if (!tail_fd_) return fail_errno("cannot open the end of", name_);
-  struct stat whole{}, tail{};
-  if (::fstat(fd_.get(), &whole) != 0 || ::fstat(tail_fd_.get(), &tail) != 0)
-    return fail_errno("cannot inspect", name_);
-  if (whole.st_dev != tail.st_dev || whole.st_ino != tail.st_ino)
-    return fail(ErrorCode::kBusy, name_ + " was replaced while it was opened");
+  tail_fd_ =
+      DD_TRY(open_buffered(is_writable_ ? DeviceAccess::kReadWrite : DeviceAccess::kReadOnly));
   return {};
+}
+
+Status FileDevice::open_cache() {
+  cache_fd_ = DD_TRY(open_buffered(DeviceAccess::kReadOnly));
+  footprint_ = CacheFootprint::of(cache_fd_.get(), facts_.geometry.size_bytes);
+  return {};
+}
+
+Result<UniqueFd> FileDevice::open_buffered(DeviceAccess access) const {
+  UniqueFd fd(::open(name_.c_str(), access_flags(access)));
+  if (!fd) return fail_errno("cannot open once more", name_);
+  struct stat whole{}, again{};
+  if (::fstat(fd_.get(), &whole) != 0 || ::fstat(fd.get(), &again) != 0)
+    return fail_errno("cannot inspect", name_);
+  if (whole.st_dev != again.st_dev || whole.st_ino != again.st_ino)
+    return fail(ErrorCode::kBusy, name_ + " was replaced while it was opened");
+  return fd;
 }
 
 Status FileDevice::refresh_size() {
@@ -106,11 +119,35 @@ Status FileDevice::refresh_size() {
 Status FileDevice::run(std::span<IoRequest> batch) {
   DD_TRY(admit_batch(*this, batch, is_writable_));
   if (!footprint_) return run_admitted(batch);
+  if (is_direct_) return run_direct_beside_cache(batch);
   if (footprint_->has_all(batch)) return run_at_once(batch);
   const std::vector<ByteRange> absent = footprint_->absent(batch);
   const Status status = run_admitted(batch);
   footprint_->drop(absent);
   return status;
+}
+
+// Direct writes take what they overwrite out of the cache, so that what is found there is the
+// truth.
+Status FileDevice::run_direct_beside_cache(std::span<IoRequest> batch) {
+  std::vector<IoRequest> rest;
+  std::vector<std::size_t> rest_of;  // the request in `batch` that each is
+  Status first;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (footprint_->has_all(batch.subspan(i, 1))) {
+      batch[i].status = transfer_rest({cache_fd_.get(), name_}, batch[i], 0);
+      if (first) first = batch[i].status;
+    } else {
+      rest.push_back(batch[i]);
+      rest_of.push_back(i);
+    }
+  }
+  if (rest.size() == batch.size()) return run_admitted(batch);
+  if (rest.empty()) return first;
+  const Status status = run_admitted(rest);
+  for (std::size_t i = 0; i < rest.size(); ++i)
+    batch[rest_of[i]].status = std::move(rest[i].status);
+  return first ? status : first;
 }
 
 // What is in memory is only copied: there is nothing to wait for.

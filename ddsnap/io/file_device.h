@@ -43,6 +43,9 @@ struct FileOptions {
   IoEngineKind engine = IoEngineKind::kUring;
   // What buffered reads bring into the page cache is let go again.
   bool leaves_cache_alone = false;
+  // With direct I/O on a regular file: what the page cache has anyway is copied from there. What
+  // was read so need not be durable yet; flush() makes it so.
+  bool reads_cached = false;
   // Zeros of a file that is sparse when it is opened are punched. Never for a snapstore (S9).
   bool keeps_sparse = false;
 };
@@ -73,8 +76,11 @@ class FileDevice final : public BlockDevice {
   FileDevice(std::string name, UniqueFd fd, const FileOptions& options, const FileFacts& facts);
 
   Status open_tail();
+  Status open_cache();
+  Result<UniqueFd> open_buffered(DeviceAccess access) const;
   Status check_changeable(ByteRange range) const;
   Status run_at_once(std::span<IoRequest> batch);
+  Status run_direct_beside_cache(std::span<IoRequest> batch);
   Status run_admitted(std::span<IoRequest> batch);
   Status run_direct(std::span<IoRequest> batch, const DirectBatch::Limits& limits);
   int zero_range(ByteRange range) const;
@@ -85,9 +91,10 @@ class FileDevice final : public BlockDevice {
   const bool punches_;
   FileFacts facts_;
   UniqueFd fd_;
-  UniqueFd tail_fd_;  // buffered; open only where a direct file ends in a partial block
+  UniqueFd tail_fd_;   // buffered; open only where a direct file ends in a partial block
+  UniqueFd cache_fd_;  // buffered, to read by; open only where a direct file reads_cached
   std::unique_ptr<IoEngine> engine_;
-  std::unique_ptr<CacheFootprint> footprint_;  // null: reads stay in the cache as usual
+  std::unique_ptr<CacheFootprint> footprint_;  // null: nobody asks what is in the cache
 };
 
 }  // namespace ddsnap

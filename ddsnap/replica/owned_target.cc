@@ -16,10 +16,13 @@ bool is_path(const std::string& name) {
   return !name.starts_with(kDdsnapScheme) && !is_nbd_uri(name);
 }
 
-// The page cache is left alone where that is possible: what is written is not read again soon.
+// The page cache is left alone where that is possible: what is written is not read again soon. What
+// it holds already is compared there.
 Result<std::unique_ptr<FileDevice>> open_file(const std::string& name, DeviceAccess access) {
-  FileOptions options{
-      .access = access, .caching = FileOptions::Caching::kDirect, .keeps_sparse = true};
+  FileOptions options{.access = access,
+                      .caching = FileOptions::Caching::kDirect,
+                      .reads_cached = true,
+                      .keeps_sparse = true};
   auto direct = FileDevice::open(name, options);
   if (direct || direct.error().code != ErrorCode::kUsage) return direct;
   options.caching = FileOptions::Caching::kAuto;
@@ -46,6 +49,9 @@ Result<OwnedTarget> OwnedTarget::open(const std::string& name, const How& how) {
   if (how.is_read_only) return OwnedTarget(std::move(device), OwnershipLock());
   OwnershipLock lock = DD_TRY(
       OwnershipLock::take_patiently(device->fd(), LockBytes::all(), LockMode::kExclusive, name));
+  // What was written before we owned it is compared in the page cache, and a rerun after a power
+  // cut counts on it (D3).
+  DD_TRY(device->flush());
   return OwnedTarget(std::move(device), std::move(lock));
 }
 

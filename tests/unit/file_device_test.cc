@@ -150,6 +150,33 @@ TEST_F(FileDeviceTest, DirectFileGrowsAPartialBlock) {
   EXPECT_EQ(std::filesystem::file_size(path_), kSizeBytes + 100);
 }
 
+// What the page cache has is read there; what it has not, and what we wrote, is on the disk.
+TEST_F(FileDeviceTest, DirectReadsTakeWhatIsCached) {
+  FileOptions options = kReadWrite;
+  options.caching = FileOptions::Caching::kDirect;
+  options.reads_cached = true;
+  const auto opened = FileDevice::open(path_, options);
+  if (!opened) GTEST_SKIP() << opened.error().message();
+  FileDevice& device = **opened;
+  constexpr std::size_t kHalf = kSizeBytes / 2;
+  std::vector<std::byte> bytes(kSizeBytes);
+  const auto expect = [&](char first, char second) {
+    IoRequest halves[] = {IoRequest::read(0, std::span(bytes).first(kHalf)),
+                          IoRequest::read(kHalf, std::span(bytes).last(kHalf))};
+    ASSERT_TRUE(device.run(halves));
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      ASSERT_EQ(static_cast<char>(bytes[i]), i < kHalf ? first : second) << i;
+  };
+  std::fstream(path_, std::ios::in | std::ios::out) << std::string(kSizeBytes, 'a');  // dirty pages
+  expect('a', 'a');
+  ASSERT_TRUE(device.write_at(kHalf, std::vector<std::byte>(kHalf, std::byte{'b'})));
+  expect('a', 'b');
+  std::fstream(path_, std::ios::in | std::ios::out) << std::string(kHalf, 'c');
+  expect('c', 'b');
+  ASSERT_TRUE(device.flush());
+  EXPECT_FALSE(device.read_at(kSizeBytes, bytes));
+}
+
 TEST_F(FileDeviceTest, BlockDeviceIsDirectByDefault) {
   const auto loop = LoopDevice::attach(path_, 4096);
   if (!loop) GTEST_SKIP() << loop.error().message();
