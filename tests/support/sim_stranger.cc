@@ -86,17 +86,15 @@ void SimStranger::lie_about_itself() {
   last_id_ = 0;
   has_lied_ = true;
   HelloMessage hello = greeting();
-  switch (host_.random.below(3)) {
-    case 0:
-      hello.is_kernel = true;  // which the server's way of opening its devices does not allow
-      break;
-    case 1:
-      hello.pair.origin = {DeviceId::Kind::kBlock, 1 + host_.random.below(8), 0};
-      break;
-    default:
-      hello.is_returning = true;
-      hello.attachment_id = static_cast<std::uint32_t>(1 + host_.random.below(64));
-      break;
+  if (host_.one_in(2)) {  // of another volume, and half of them in the kernel
+    hello.pair = {.snapstore = {DeviceId::Kind::kBlock, 1 + host_.random.below(8), 0},
+                  .origin = {DeviceId::Kind::kBlock, 9 + host_.random.below(8), 0}};
+    hello.is_kernel = host_.one_in(2);
+  } else {  // somebody else, come back
+    hello.is_returning = true;
+    hello.attachment_id = static_cast<std::uint32_t>(1 + host_.random.below(64));
+    if (const auto* snapshot = host_.truth.find(hello.tag)) hello.snapshot_uuid = snapshot->uuid;
+    hello.tag.clear();
   }
   send(hello);
 }
