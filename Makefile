@@ -8,6 +8,8 @@
 #   make soak       everything at once under kill -9, SOAK_SECONDS=N of it
 #   make bench      benchmarks beside peers      make install   to $(DESTDIR)$(PREFIX)
 #   make kernel     the dm-ddsnap module        make test-vm   its tests in QEMU, on both kernels
+#   make deb        Debian packages, build/deb  make deb-test  them installed, upgraded, purged in an overlay
+#   make package-vm them in a fresh Debian 12 in QEMU, as a user: KERNEL=6.1 or 6.12
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build
@@ -24,7 +26,7 @@ CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS) --test-dir
 FIXED_ADDRESSES := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 .PHONY: all build deps demo test test-plain test-asan test-tsan sim fuzz soak lint fmt bench install clean
-.PHONY: kernel kernel-install test-vm test-vm-debug dd-init dd-agent dd-server origin devspam
+.PHONY: deb deb-test package-vm kernel kernel-install test-vm test-vm-debug dd-init dd-agent dd-server origin devspam
 
 all: build
 
@@ -143,6 +145,18 @@ kernel-install: kernel
 test-vm: build
 	@scripts/install-deps --vm
 	$(CTEST) $(BUILD) -L vm
+
+deb:
+	@scripts/install-deps --deb
+	scripts/make-deb $(BUILD)
+
+deb-test: deb
+	tests/package/overlay $(BUILD)
+
+# Some ten minutes: the image is made once, all of it is emulated.
+KERNEL ?= 6.1
+package-vm: deb
+	tests/package/vm -k $(KERNEL) -b $(BUILD)
 
 # The same under lockdep and KASAN, on a kernel that is built once: slow.
 test-vm-debug: build
