@@ -4,6 +4,7 @@
 
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/attachment.h"
+#include "ddsnap/cli/device_content.h"
 #include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/steady_name.h"
 #include "ddsnap/cli/verbs.h"
@@ -62,8 +63,13 @@ void tell_next_steps(const JobConfig& config, const VolumeServices& services) {
   const std::string device = device_of_volume(config);
   fmt::print("device     {}\n\n", device);
   fmt::print("Use {} from now on, never the origin itself.\n", device);
+  const DeviceContent content = content_of_device(config.local.origin).value_or(DeviceContent{});
+  if (content.kind.empty()) fmt::print("A file system:   mkfs.ext4 {}\n", device);
+  if (services.starts_at_boot() && (content.kind.empty() || content.usage == "filesystem"))
+    fmt::print("In /etc/fstab:   {} /srv/{} {} defaults 0 2\n", device, config.name,
+               content.kind.empty() ? "ext4" : content.kind);
   if (services.starts_at_boot())
-    fmt::print("In /etc/fstab:   {} /srv/{} ext4 defaults,nofail 0 2\n", device, config.name);
+    fmt::print("It comes back at each boot by itself.\n");
   else
     fmt::print("After a boot:    ddsnap volume start {}\n", config.name);
   fmt::print("A snapshot:      ddsnap create {} monday\n", config.server);
@@ -97,6 +103,8 @@ Result<int> cmd_volume_create(Arguments arguments) {
   if (options.only_receives) wish.local.device = "none";
   if (!options.chunk.empty()) wish.format.insert(wish.format.end(), {"-c", options.chunk});
   if (!options.journal.empty()) wish.format.insert(wish.format.end(), {"-j", options.journal});
+  // Refusals are in the words that were typed.
+  DD_TRY(check_new_volume(wish));
   for (std::string* path : {&wish.local.origin, &wish.local.snapstore, &wish.local.metadata})
     make_steady(*path);
 

@@ -53,8 +53,9 @@ class Volume(stand.StandTest):
         stand.run_tool("mount", device, self.mount_point)
 
     def test_from_two_files_to_a_mounted_volume_and_back(self):
-        self.stand.ddsnap(*self.create_words(), "vol0")
+        told = self.stand.ddsnap(*self.create_words(), "vol0").decode()
         row = self.listed()
+        self.assertIn(f"mkfs.ext4 {row['device']}\n", told)  # the origin is empty
         self.assertEqual((row["name"], row["state"], row["size_bytes"], row["snapshots"]),
                          ("vol0", "up", self.ORIGIN_BYTES, 0))
         self.assertIn("vol0", self.volume("list"))
