@@ -153,7 +153,7 @@ deb:
 deb-test: deb
 	tests/package/overlay $(BUILD)
 
-# Some ten minutes: the image is made once, all of it is emulated.
+# The image is made once; all of it is emulated, and slow.
 KERNEL ?= 6.1
 package-vm: deb
 	tests/package/vm -k $(KERNEL) -b $(BUILD)
