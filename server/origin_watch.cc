@@ -34,27 +34,36 @@ std::vector<std::uint64_t> sample_offsets(std::uint64_t size_bytes) {
 
 }  // namespace
 
-Result<std::uint64_t> digest_of_origin(BlockDevice& origin) {
-  const auto offsets = sample_offsets(origin.size_bytes());
+Result<std::uint64_t> digest_of_origin(BlockDevice& origin, std::uint64_t volume_bytes) {
+  const auto offsets = sample_offsets(volume_bytes);
   AlignedBuffer buffer(std::max<std::size_t>(offsets.size(), 1) * kSampleBytes);
   std::ranges::fill(buffer.span(), std::byte{0});
   std::vector<IoRequest> reads;
   for (std::size_t i = 0; i < offsets.size(); ++i)
     reads.push_back(IoRequest::read(
-        offsets[i],
-        buffer.span().subspan(i * kSampleBytes,
-                              std::min(kSampleBytes, origin.size_bytes() - offsets[i]))));
+        offsets[i], buffer.span().subspan(i * kSampleBytes,
+                                          std::min(kSampleBytes, volume_bytes - offsets[i]))));
   DD_TRY(origin.run(reads));
   return checksum_of(buffer.span(), kDigestSeed);
+}
+
+OriginWatch::OriginWatch(VolumeParts parts)
+    : parts_(parts),
+      sealed_bytes_(parts.store.facts().grown_from_bytes != 0
+                        ? parts.store.facts().grown_from_bytes
+                        : parts.store.facts().geometry.volume_bytes) {}
+
+Status OriginWatch::seal() {
+  const std::uint64_t volume_bytes = parts_.store.facts().geometry.volume_bytes;
+  DD_TRY(parts_.store.seal_origin(DD_TRY(digest_of_origin(parts_.origin, volume_bytes))));
+  sealed_bytes_ = volume_bytes;
+  return {};
 }
 
 void OriginWatch::on_last_detach() {
   if (parts_.config.is_without_store || parts_.store.failed()) return;
   Status done = parts_.origin.flush();
-  if (done) {
-    const auto digest = digest_of_origin(parts_.origin);
-    done = digest ? parts_.store.seal_origin(*digest) : std::unexpected(digest.error());
-  }
+  if (done) done = seal();
   if (!done)
     parts_.log.warning("writes to {} while nothing is attached cannot be noticed: {}",
                        parts_.config.origin_path, done.error().message());
@@ -63,20 +72,25 @@ void OriginWatch::on_last_detach() {
 void OriginWatch::check() {
   const auto& known = parts_.store.origin_digest();
   if (!known) return;
-  const auto digest = digest_of_origin(parts_.origin);
+  const auto digest = digest_of_origin(parts_.origin, sealed_bytes_);
   if (!digest) {
     parts_.log.warning("whether {} was written meanwhile cannot be told: {}",
                        parts_.config.origin_path, digest.error().message());
     return;
   }
-  if (*digest == *known) return;
-  parts_.log.error(
-      "{} was written while no target was attached: its snapshots may hold later "
-      "content, and changelists across that time are refused; take a new snapshot and "
-      "send it whole",
-      parts_.config.origin_path);
-  Status noted = parts_.store.lose_track();
-  if (noted) noted = parts_.store.seal_origin(*digest);
+  const bool has_grown = sealed_bytes_ != parts_.store.facts().geometry.volume_bytes;
+  const bool is_as_left = *digest == *known;
+  if (is_as_left && !has_grown) return;
+  Status noted;
+  if (!is_as_left) {
+    parts_.log.error(
+        "{} was written while no target was attached: its snapshots may hold later "
+        "content, and changelists across that time are refused; take a new snapshot and "
+        "send it whole",
+        parts_.config.origin_path);
+    noted = parts_.store.lose_track();
+  }
+  if (noted) noted = seal();
   if (!noted) parts_.log.error("that cannot be noted: {}", noted.error().message());
 }
 

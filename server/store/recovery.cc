@@ -377,6 +377,7 @@ Status SnapStore::Impl::note_origin_size() {
         ErrorCode::kUsage,
         fmt::format("{}: the origin is smaller ({} bytes) than when it was last served ({})",
                     origin.name(), now_bytes, state.origin_bytes));
+  facts.grown_from_bytes = state.origin_bytes;
   return commit(ResizeOriginOp{now_bytes});
 }
 

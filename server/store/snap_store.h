@@ -62,7 +62,8 @@ Result<bool> is_store(const StoreDevices& devices, const StoreFormat& format);
 
 struct StoreFacts {
   Uuid uuid;
-  ChunkGeometry geometry;  // of the origin as it is now
+  ChunkGeometry geometry;              // of the origin as it is now
+  std::uint64_t grown_from_bytes = 0;  // the origin's size before this opening; 0: the same
   std::uint64_t created_ns = 0;
   std::uint64_t slots_offset_bytes = 0;
   std::uint64_t slots_total = 0;

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Shows `resize` of a volume in use: a snapstore file that was made larger gives new room while its
 origin is written, an origin grows under its snapshots, which keep size and content, a delta across
-the growth makes a downstream copy equal, and all of it survives a restart. Shrinking is refused, and
-so are new slots while a snapshot's target counts them."""
+the growth makes a downstream copy equal, and all of it survives a restart. What has grown while no
+server ran is no write behind our back. Shrinking is refused, and so are new slots while a snapshot's
+target counts them."""
 
 import os
 import pathlib
@@ -86,6 +87,35 @@ class Resize(stand.StandTest):
         self.stand.start_server()
         self.assertEqual(self.stand.status()["origin_bytes"], 12 << 20)
         self.assertEqual(self.snapshot("small"), small)
+
+    def write_and_leave(self):
+        """The last target of the origin says goodbye; then nobody is there."""
+        with self.stand.client() as client:
+            client.write(64 << 10, self.random.randbytes(4096))
+        self.stand.kill("nbdkit", signal.SIGTERM)
+        self.stand.kill("server", signal.SIGTERM)
+
+    def test_what_grew_while_no_server_ran_was_not_written(self):
+        self.stand.create("small")
+        small = self.content()
+        self.write_and_leave()
+        os.truncate(self.stand.origin, 12 << 20)
+        self.stand.start_server()
+        self.stand.ddsnap("resize", "--origin", self.stand.server)
+        self.stand.kill("server")
+        self.stand.start_server()
+        self.stand.start_nbdkit()
+        self.assertNotIn("was written while no target", self.stand.log("server"))
+        self.stand.ddsnap("create-cl", self.stand.server, "cl", "small", "now")
+        self.assertEqual(self.snapshot("small"), small)
+        # One byte of what was the volume is another matter.
+        self.write_and_leave()
+        os.truncate(self.stand.origin, 16 << 20)
+        with open(self.stand.origin, "r+b") as origin:
+            origin.seek(1024)
+            origin.write(b"someone")
+        self.stand.start_server()
+        self.assertIn("was written while no target", self.stand.log("server"))
 
     def test_shrinking_is_refused(self):
         self.stand.create("0")

@@ -9,6 +9,7 @@ namespace ddsnap::test {
 namespace {
 
 constexpr std::uint32_t kChunks = 32768;  // 128 MiB: btrfs's first copy is inside
+constexpr std::uint64_t kBytes = kChunks * VolumeHarness::kChunkBytes;
 
 class OriginWatchTest : public ::testing::Test {
  protected:
@@ -81,16 +82,16 @@ TEST_F(OriginWatchTest, EveryPlaceWhereASuperblockMayLieIsLookedAt) {
                                        64u << 20,
                                        (128u << 20) - 8192,
                                        (128u << 20) - 1};
-  const auto before = digest_of_origin(world_.origin_memory);
+  const auto before = digest_of_origin(world_.origin_memory, kBytes);
   ASSERT_TRUE(before);
   for (const std::uint64_t place : places) {
     poke(place);
-    const auto after = digest_of_origin(world_.origin_memory);
+    const auto after = digest_of_origin(world_.origin_memory, kBytes);
     ASSERT_TRUE(after);
     EXPECT_NE(*after, *before) << place;
     poke(place);
   }
-  EXPECT_EQ(digest_of_origin(world_.origin_memory).value(), *before);
+  EXPECT_EQ(digest_of_origin(world_.origin_memory, kBytes).value(), *before);
 }
 
 TEST_F(OriginWatchTest, NoticedAtTheStartOfAServerToo) {
@@ -134,7 +135,7 @@ TEST_F(OriginWatchTest, OriginThatCannotBeReadIsNotJudged) {
 TEST(OriginDigest, TinyOriginsHaveOneToo) {
   for (const std::uint64_t bytes : {512u, 4096u, 65536u, 69632u}) {
     MemoryDevice origin(bytes);
-    EXPECT_TRUE(digest_of_origin(origin)) << bytes;
+    EXPECT_TRUE(digest_of_origin(origin, bytes)) << bytes;
   }
 }
 
