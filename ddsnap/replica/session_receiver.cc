@@ -56,6 +56,7 @@ class Receiver {
     const SessionTarget::Begun begun = DD_TRY(target_->begin(start));
     WindowApply apply(*target_, begun.device, start, begun.cut, context_);
     DD_TRY(stream_.send(GoSession{.next = begun.cut.next}));
+    reached_ = 0;
     const Status taken =
         start.is_resync ? take_resync(start, begun.device, apply) : take_windows(apply);
     if (!taken) {
@@ -73,11 +74,19 @@ class Receiver {
 
   Status take_windows(WindowApply& apply) {
     for (;;) {
+      // The sender may be waiting for what is being written.
+      if (!stream_.channel().has_input()) DD_TRY(apply.finish());
+      DD_TRY(tell_reached(apply));
       SessionFrame frame = DD_TRY(stream_.receive());
       if (frame.type == SessionMsg::kDone) return check_done(frame, apply);
       DD_TRY(take_window(std::move(frame), apply));
-      DD_TRY(stream_.send(ReachedSession{.windows = apply.windows()}));
     }
+  }
+
+  Status tell_reached(const WindowApply& apply) {
+    if (apply.windows() == reached_) return {};
+    reached_ = apply.windows();
+    return stream_.send(ReachedSession{.windows = reached_});
   }
 
   Status take_window(SessionFrame frame, WindowApply& apply) {
@@ -85,7 +94,8 @@ class Receiver {
     return apply.apply(source);
   }
 
-  Status check_done(const SessionFrame& frame, const WindowApply& apply) {
+  Status check_done(const SessionFrame& frame, WindowApply& apply) {
+    DD_TRY(apply.finish());
     if (DD_TRY(stream_.take<DoneSession>(frame)).windows == apply.windows()) return {};
     return fail(ErrorCode::kDamaged, "windows are missing");
   }
@@ -131,6 +141,7 @@ class Receiver {
   LogSink& log_;
   WorkContext& context_;
   std::unique_ptr<SessionTarget> target_;
+  std::uint64_t reached_ = 0;  // windows that the sender was told of
 };
 
 }  // namespace

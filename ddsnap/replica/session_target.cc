@@ -20,6 +20,15 @@ std::optional<CutTransfer> cut_of(const TargetState& state) {
                      .doubt_end = next + doubt};
 }
 
+std::optional<CutTransfer> cut_of_volume(const TargetState& state, std::span<const Uuid> held) {
+  const auto cut = cut_of(state);
+  if (!cut) return std::nullopt;
+  const bool is_there = std::ranges::find(held, cut->to) != held.end();
+  const bool is_from_newest = cut->from.is_nil() || (!held.empty() && held.front() == cut->from);
+  if (is_there || !is_from_newest) return std::nullopt;
+  return cut;
+}
+
 TargetState state_during(TargetState state, const CutTransfer& cut) {
   ApplyWindow window;
   window.delta_uuid = cut.to;

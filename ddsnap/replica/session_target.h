@@ -13,6 +13,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 
 #include "ddsnap/base/result.h"
@@ -55,6 +57,9 @@ inline CutTransfer fresh_transfer(const StartSession& start) {
 }
 // What the record of a target says of a transfer that was cut off; none.
 std::optional<CutTransfer> cut_of(const TargetState& state);
+// The same of a volume that holds these snapshots, the newest first: a record that is not of a
+// transfer from the newest to one that is not there is stale.
+std::optional<CutTransfer> cut_of_volume(const TargetState& state, std::span<const Uuid> held);
 // The record while the transfer is under way.
 TargetState state_during(TargetState state, const CutTransfer& cut);
 // The record after it.

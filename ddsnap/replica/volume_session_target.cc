@@ -29,12 +29,10 @@ class VolumeSessionTarget final : public SessionTarget {
     .origin_bytes;
     snapshots_ = DD_TRY(client_.snapshots());
     std::ranges::reverse(snapshots_);
-    for (const SnapshotEntry& one : snapshots_) {
-      if (facts.held.size() == kMaxSessionUuids) break;
-      facts.held.push_back(one.uuid);
-    }
+    for (const SnapshotEntry& one : snapshots_) facts.held.push_back(one.uuid);
     state_ = DD_TRY(record_.load());
-    facts.cut = present_cut();
+    facts.cut = cut_of_volume(state_, facts.held);
+    if (facts.held.size() > kMaxSessionUuids) facts.held.resize(kMaxSessionUuids);
     if (facts.cut || snapshots_.empty()) return facts;
     facts.is_touched = DD_TRY(is_touched());
     return facts;
@@ -92,18 +90,6 @@ class VolumeSessionTarget final : public SessionTarget {
   }
 
  private:
-  // Of a transfer from the newest snapshot to one that is not there: else the record is stale.
-  std::optional<CutTransfer> present_cut() const {
-    const auto cut = cut_of(state_);
-    if (!cut) return std::nullopt;
-    const bool is_there = std::ranges::any_of(
-        snapshots_, [&](const SnapshotEntry& one) { return one.uuid == cut->to; });
-    const bool is_from_newest =
-        cut->from.is_nil() || (!snapshots_.empty() && snapshots_.front().uuid == cut->from);
-    if (is_there || !is_from_newest) return std::nullopt;
-    return cut;
-  }
-
   // Whether the origin is no longer what its newest snapshot is. Written is not different: a
   // rollback writes, and so does who puts things back.
   Result<bool> is_touched() {

@@ -27,6 +27,8 @@ WindowApply::WindowApply(SessionTarget& target, BlockDevice& device, const Start
       start_(start),
       context_(context),
       io_(device, {start.chunk_shift, start.to_bytes}),
+      doubt_end_(cut.doubt_end),
+      taken_(cut.next),
       cut_(cut),
       sample_header_(header_for_samples(start)),
       samples_(sample_header_) {}
@@ -42,7 +44,7 @@ Status WindowApply::check_header(const DeltaHeader& header) const {
 
 FramePlan WindowApply::plan(const DeltaFrame& frame) const {
   // What was hashed a moment ago need not be read again; what is in doubt must not be.
-  const bool is_in_doubt = frame.entries.front().first.value < cut_.doubt_end;
+  const bool is_in_doubt = frame.entries.front().first.value < doubt_end_;
   return {.is_compared = !start_.is_resync && !is_in_doubt, .decode = FramePlan::Decode::kYes};
 }
 
@@ -50,7 +52,7 @@ Status WindowApply::take(PipedFrame& piped, std::vector<DecodedFrame>& frames) {
   const DeltaFrame& frame = piped.frame;
   if (frame.encoding == Encoding::kZstdDifference)
     return fail(ErrorCode::kDamaged, "a window holds differences");
-  if (frame.entries.front().first.value < cut_.next)
+  if (frame.entries.front().first.value < taken_)
     return fail(ErrorCode::kDamaged, "a window goes back behind what was reached");
   for (const FrameEntry& entry : frame.entries) window_chunks_ += entry.count;
   if (window_chunks_ > start_.window_chunks)
@@ -80,26 +82,39 @@ Status WindowApply::apply(WindowSource& source) {
   };
   DD_TRY(run_frames(reader, &io_.device(), stages, context_));
   DD_TRY(expect_end(source));
-  if (!frames.empty()) DD_TRY(write(frames));
-  ++windows_;
+  DD_TRY(finish());
+  return begin_writing(std::move(frames));
+}
+
+Status WindowApply::begin_writing(std::vector<DecodedFrame> frames) {
+  if (!frames.empty()) taken_ = frames.back().frame.entries.back().end();
+  cut_.doubt_end = std::max(cut_.doubt_end, taken_);
+  const bool is_written_already = std::ranges::all_of(frames, &DecodedFrame::is_after);
+  if (!is_written_already) {
+    DD_TRY(target_.note(cut_));
+    has_noted_ = true;
+  }
+  writing_ = std::move(frames);
+  const auto write_and_flush = [this, is_written_already]() -> Status {
+    if (!is_written_already) DD_TRY(write_frames(io_, writing_, written_));
+    return io_.device().flush();
+  };
+  const auto how = context_.workers == 0 ? std::launch::deferred : std::launch::async;
+  written_window_ = std::async(how, write_and_flush);
   return {};
 }
 
-Status WindowApply::write(std::span<const DecodedFrame> frames) {
-  const std::uint64_t end = frames.back().frame.entries.back().end();
-  if (!std::ranges::all_of(frames, &DecodedFrame::is_after)) {
-    cut_.doubt_end = std::max(cut_.doubt_end, end);
-    DD_TRY(target_.note(cut_));
-    has_noted_ = true;
-    DD_TRY(write_frames(io_, frames, written_));
-    DD_TRY(io_.device().flush());
-  }
-  cut_.next = end;
-  cut_.doubt_end = std::max(cut_.doubt_end, end);
+Status WindowApply::finish() {
+  if (!written_window_.valid()) return {};
+  DD_TRY(written_window_.get());
+  cut_.next = taken_;
+  ++windows_;
+  writing_.clear();
   return {};
 }
 
 void WindowApply::remember() {
+  (void)finish();
   if (!has_noted_) return;
   (void)target_.note(cut_);
 }

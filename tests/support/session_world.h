@@ -173,19 +173,25 @@ class BreakingLink final : public ByteLink {
 // A receiver that waits at the other end of `link()`.
 class Meeting {
  public:
-  explicit Meeting(MemoryTarget& target, std::uint64_t patience_ms = 20'000) {
+  using Open = std::function<Result<std::unique_ptr<SessionTarget>>()>;
+
+  explicit Meeting(MemoryTarget& target, std::uint64_t patience_ms = 20'000)
+      : Meeting([&target] { return std::make_unique<MemorySessionTarget>(target); }, patience_ms,
+                1) {}
+  Meeting(Open open, std::uint64_t patience_ms, unsigned workers) {
     auto pair = make_socket_pair();
     EXPECT_TRUE(pair);
     link_ = *make_socket_link(std::move(pair->first));
-    thread_ = std::thread([this, &target, patience_ms, fd = std::move(pair->second)]() mutable {
+    thread_ = std::thread([this, open = std::move(open), patience_ms, workers,
+                           fd = std::move(pair->second)]() mutable {
       Channel channel(*make_socket_link(std::move(fd)), "sender", {});
-      WorkContext context{.workers = 1};
+      WorkContext context{.workers = workers};
       NullLog log;
       const ReceiverOptions options{
           .open = [&](const std::string& volume) -> Result<std::unique_ptr<SessionTarget>> {
             if (volume != "vol")
               return fail(ErrorCode::kNotFound, "no volume '" + volume + "' here");
-            return std::make_unique<MemorySessionTarget>(target);
+            return open();
           },
           .hello_patience_ms = patience_ms,
           .patience_ms = patience_ms};

@@ -7,6 +7,7 @@
 // some outcome is not repaired.
 #include <gtest/gtest.h>
 
+#include "tests/support/crashing_apply_state.h"
 #include "tests/support/delta_world.h"
 #include "tests/support/fault_device.h"
 #include "tests/support/sim_device.h"
@@ -16,39 +17,6 @@ namespace {
 
 constexpr std::size_t kMaxImages = 6;
 constexpr std::size_t kWindowBytes = 16 << 10;
-
-// The journal on other storage under the same power supply: one more operation each store, at which
-// the power may go before or after it took effect.
-class CrashingApplyState final : public ApplyState {
- public:
-  CrashingApplyState(SimWorld& world, TargetState state)
-      : world_(world), state_(std::move(state)) {}
-  Result<TargetState> load() override { return state_; }
-  using ApplyState::store;
-  Status store(const TargetState& state, const std::function<Status()>& last_condition) override {
-    const bool is_cut = stores_++ == cut_at_;
-    TargetState again = as_loaded(state);
-    DD_TRY(last_condition());
-    if (world_.crashed() || (is_cut && !lands_)) return cut();
-    state_ = std::move(again);
-    if (forgets_) state_.window.reset();
-    if (is_cut) return cut();
-    return {};
-  }
-
-  SimWorld& world_;
-  int stores_ = 0;
-  int cut_at_ = -1;
-  bool lands_ = false;
-  bool forgets_ = false;
-  TargetState state_;
-
- private:
-  Status cut() {
-    world_.crash_now();
-    return fail(ErrorCode::kIo, "the power is gone");
-  }
-};
 
 struct Job {
   Pair pair;
