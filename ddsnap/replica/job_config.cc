@@ -14,6 +14,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <sstream>
 
 #include "ddsnap/base/size_text.h"
 
@@ -45,6 +46,21 @@ Setter yes_or_no(bool& value) {
     if (told != "yes" && told != "no")
       return fail(ErrorCode::kUsage, fmt::format("'{}' is not yes or no", told));
     value = told == "yes";
+    return {};
+  };
+}
+
+// "/srv/data, /srv/log"
+Setter folders(std::vector<std::string>& value) {
+  return [&value](const std::string& told) -> Status {
+    std::istringstream words(told);
+    for (std::string word; std::getline(words, word, ',');) {
+      word.erase(0, std::min(word.find_first_not_of(' '), word.size()));
+      word.erase(word.find_last_not_of(' ') + 1);
+      if (!word.starts_with('/'))
+        return fail(ErrorCode::kUsage, fmt::format("'{}' is no absolute path", word));
+      value.push_back(word);
+    }
     return {};
   };
 }
@@ -235,6 +251,7 @@ Status take_all(const Tree& tree, JobConfig& config) {
       {"state", text(config.state_folder)},
       {"pre", text(config.pre)},
       {"post", text(config.post)},
+      {"freeze", folders(config.freeze)},
       {"take-snapshots", yes_or_no(config.takes_snapshots)},
   };
   const Setters inbox = {

@@ -68,9 +68,10 @@ struct JobConfig {
   std::string name;
   std::string server;
   LocalVolumeConfig local;
-  std::string state_folder;     // default: /var/lib/ddsnap/NAME
-  std::string pre, post;        // commands around a snapshot
-  bool takes_snapshots = true;  // no: they come from upstream
+  std::string state_folder;         // default: /var/lib/ddsnap/NAME
+  std::string pre, post;            // commands around a snapshot
+  std::vector<std::string> freeze;  // where file systems are mounted that it is to find at rest
+  bool takes_snapshots = true;      // no: they come from upstream
   std::vector<RetentionRule> keep;
   std::vector<TargetConfig> targets;
   InboxConfig inbox;

@@ -7,6 +7,7 @@
 #include "ddsnap/base/random.h"
 #include "ddsnap/replica/hook.h"
 #include "ddsnap/replica/server_client.h"
+#include "ddsnap/replica/snapshot_group.h"
 
 namespace ddsnap {
 
@@ -92,8 +93,11 @@ Status take_job_snapshot(const JobConfig& config, std::int64_t now_s,
   DD_TRY(run_hook("pre", config.pre, config.name, interruption));
   SystemRandom random;
   const auto create = [&]() -> Status {
+    const CreateSnapshotMessage request{.uuid = Uuid::make(random), .tag = rotation_tag(now_s)};
+    if (!config.freeze.empty())
+      return create_together({.servers = {config.server}, .mounts = config.freeze}, request);
     ServerClient client = DD_TRY(ServerClient::connect(config.server));
-    return client.create({.uuid = Uuid::make(random), .tag = rotation_tag(now_s)});
+    return client.create(request);
   };
   Status created = create();
   if (!created && created.error().code == ErrorCode::kExists) created = {};

@@ -20,6 +20,7 @@ TEST(JobConfig, SaysEverything) {
 [volume]
 server = /run/ddsnap/vol0.server
 pre = pg_ctl backup start
+freeze = /srv/shop, /srv/shop log
 take-snapshots = no
 origin = /dev/vg/data
 snapstore = /dev/vg/snapshots
@@ -61,6 +62,7 @@ archive = /srv/deltas
   EXPECT_EQ(config->local.metadata, "/dev/nvme0n1p3");
   EXPECT_EQ(config->local.control, "/run/ddsnap/control");
   EXPECT_EQ(config->local.device, "dm");
+  EXPECT_EQ(config->freeze, (std::vector<std::string>{"/srv/shop", "/srv/shop log"}));
   ASSERT_EQ(config->keep.size(), 2u);
   EXPECT_EQ(config->keep[1].period_s, 900u);
   ASSERT_EQ(config->targets.size(), 3u);
@@ -89,10 +91,12 @@ TEST(JobConfig, NamesWhatIsWrong) {
       {"[volume]\nserver\n", "line 2"},
       {"[volume]\nserver = a\nserver = b\n", "line 3: duplicate key name"},
       {"[volume]\nservers = a\n",
-       "[volume] knows no 'servers', but: control, device, metadata, origin, post, pre, server, "
+       "[volume] knows no 'servers', but: control, device, freeze, metadata, origin, post, pre, "
+       "server, "
        "snapstore, state, take-snapshots"},
       {"[volume]\nserver = a\norigin = /dev/sdb\n", "'origin' and 'snapstore' together"},
       {"[volume]\nserver = a\ndevice = usb\n", "'usb' is not one of"},
+      {"[volume]\nserver = a\nfreeze = /srv/a, srv/b\n", "'srv/b' is no absolute path"},
       {"[volumes]\nserver = a\n", "'volumes' is not one of"},
       {"[volume]\nserver = a\n[keep]\nhourly = many\n", "[keep] hourly: 'many' is no number"},
       {"[volume]\nserver = a\n[keep]\nevery 0m = 3\n", "'0m' is no time"},
