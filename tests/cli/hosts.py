@@ -2,19 +2,50 @@
 server, and the configuration of its volume. What is written upstream is written through an origin target (apply-delta), so no
 nbdkit is needed; a model keeps what the volume must hold."""
 
+import contextlib
+import json
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
+import unittest
 
 from harness import DDSNAP, PATIENCE_S, STORE_BYTES, wait_until
 
 CHUNK_BYTES = 16 << 10
 
 
+def at(hour, minute=0):
+    """The tag of a job's snapshot at that hour of a month."""
+    day = 1 + hour // 24
+    return f"auto-2026{11 + day // 29:02}{1 + day % 28:02}T{hour % 24:02}{minute:02}00Z"
+
+
+def check_copies(truth, tag, hosts):
+    """That snapshot is the newest everywhere, and holds what `truth` does."""
+    for host in hosts:
+        host.test.assertEqual(host.newest(), tag, host.name)
+        host.succeed("compare", truth, f"ddsnap:{host.server}#{tag}")
+
+
+@contextlib.contextmanager
+def small_file_system(folder, size):
+    """The folder is a file system of its own meanwhile, soon full; skips the test where that cannot be."""
+    if os.geteuid() != 0 or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=" + size, "tmpfs", folder], check=False,
+            stderr=subprocess.DEVNULL).returncode != 0:
+        raise unittest.SkipTest("no file system can be mounted here")
+    try:
+        yield
+    finally:
+        # A process that has ended gives its files back a little later.
+        wait_until(lambda: subprocess.run(["umount", folder], check=False,
+                                          stderr=subprocess.DEVNULL).returncode == 0)
+
+
 class Host:
-    def __init__(self, test, name, volume_bytes, config):
+    def __init__(self, test, name, volume_bytes, config, store_bytes=STORE_BYTES):
         self.test = test
         self.name = name
         self.folder = test.folder / name
@@ -23,7 +54,7 @@ class Host:
         with open(self.path("origin.img"), "wb") as origin:
             origin.truncate(volume_bytes)
         with open(self.path("store.img"), "wb") as store:
-            store.truncate(STORE_BYTES)
+            store.truncate(store_bytes)
         self.server = self.path("server")
         self.configure(config)
         self.succeed("initialize", "store.img", "origin.img")
@@ -61,12 +92,16 @@ class Host:
     def job(self, verb, tag, *words):
         return (verb, "--config", ".", "--now", tag, "vol", *words)
 
+    def newest(self):
+        snapshots = json.loads(self.succeed("list", "--json", "server"))
+        return snapshots[-1]["tag"] if snapshots else None
+
     # ---- daemons ----
 
-    def start(self, name, *words):
+    def start(self, name, *words, program=DDSNAP):
         with open(self.path(name + ".out"), "ab") as log:
             self.daemons[name] = subprocess.Popen(
-                [DDSNAP, *words], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [program, *words], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=self.environment())
 
     def start_server(self):

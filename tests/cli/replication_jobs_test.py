@@ -13,8 +13,8 @@ import subprocess
 import sys
 import unittest
 
-from harness import DDSNAP, SEED, CliTest, wait_until
-from hosts import Host, Writer, write_as_stranger
+from harness import DDSNAP, SEED, CliTest
+from hosts import Host, Writer, at, check_copies, small_file_system, write_as_stranger
 
 VOLUME_BYTES = 4 << 20
 HOURS = int(os.environ.get("DDSNAP_HOURS", "6"))
@@ -67,11 +67,6 @@ cd {all}/end && DDSNAP_STATE_DIR={all}/end/apply-state exec sh -c "$1"
 """
 
 
-def at(hour, minute=0):
-    day = 1 + hour // 24
-    return f"auto-2026{11 + day // 29:02}{1 + day % 28:02}T{hour % 24:02}{minute:02}00Z"
-
-
 class Replication(CliTest):
     def setUp(self):
         super().setUp()
@@ -115,17 +110,11 @@ class Replication(CliTest):
     def good_cycle(self):
         self.assertEqual(self.cycle(), [])
 
-    def newest(self, host):
-        snapshots = json.loads(host.succeed("list", "--json", "server"))
-        return snapshots[-1]["tag"] if snapshots else None
-
     def check_equal(self):
         """The newest snapshot is everywhere, and it is what was written."""
         image = self.up.folder / "image"
         image.write_bytes(self.writer.image)
-        for host in self.hosts:
-            self.assertEqual(self.newest(host), at(self.hour), host.name)
-            host.succeed("compare", str(image), f"ddsnap:server#{at(self.hour)}")
+        check_copies(str(image), at(self.hour), self.hosts)
 
     def waiting(self):
         return sorted(self.inbox.glob("*.delta"))
@@ -280,33 +269,22 @@ class Replication(CliTest):
         self.assertIn("no snapshot is left that both sides hold", said)
 
     def test_a_full_inbox(self):
-        if os.geteuid() != 0:
-            self.skipTest("a small file system wants root")
         self.good_cycle()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", self.inbox], check=False,
-                          stderr=subprocess.DEVNULL).returncode != 0:
-            self.skipTest("no file system can be mounted here")
-        self.writer.write(100)
-        said = "".join(self.cycle())
-        # Files that went through io_uring are given back a moment after their process has ended.
-        wait_until(lambda: subprocess.run(["umount", self.inbox], check=False).returncode == 0)
+        with small_file_system(self.inbox, "64k"):
+            self.writer.write(100)
+            said = "".join(self.cycle())
         self.assertIn("No space left", said)
         self.cycle()
         self.good_cycle()
         self.check_equal()
 
     def test_a_full_outbox(self):
-        if os.geteuid() != 0:
-            self.skipTest("a small file system wants root")
         self.good_cycle()
         outbox = self.up.folder / "jobs" / "middle" / "outbox"
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", outbox], check=False,
-                          stderr=subprocess.DEVNULL).returncode != 0:
-            self.skipTest("no file system can be mounted here")
-        self.writer.write(100)
-        said = "".join(self.cycle())
-        self.assertEqual(list(outbox.iterdir()), [])
-        wait_until(lambda: subprocess.run(["umount", outbox], check=False).returncode == 0)
+        with small_file_system(outbox, "64k"):
+            self.writer.write(100)
+            said = "".join(self.cycle())
+            self.assertEqual(list(outbox.iterdir()), [])
         self.assertIn("No space left", said)
         self.good_cycle()
         self.check_equal()
