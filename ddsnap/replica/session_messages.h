@@ -51,6 +51,8 @@ struct CutTransfer {
   Uuid to;
   std::uint64_t next = 0;       // chunks
   std::uint64_t doubt_end = 0;  // chunks
+  // The attachment of the target that wrote; 0: somebody else may have written, too. Never sent.
+  std::uint64_t writer = 0;
   friend bool operator==(const CutTransfer&, const CutTransfer&) = default;
 };
 

@@ -63,6 +63,8 @@ class Receiver {
       apply.remember();
       return taken;
     }
+    if (begun.cut.next == 0 && !start.is_resync)
+      DD_TRY(target_->check_nothing_else(start, apply.named()));
     DD_TRY(target_->finish(start, apply.samples()));
     log_.info("{}: snapshot {} '{}' received from {}: {} chunks written, {} zeroed",
               target_->name(), start.to.to_string(), start.to_tag, stream_.channel().peer(),

@@ -9,7 +9,7 @@
 namespace ddsnap {
 
 // The window of the record (DELTA.md, section 4) says of a session: the snapshot that it leads to
-// where a delta's uuid would be, and chunks where frames would be.
+// where a delta's uuid would be, chunks where frames would be, and an attachment for an undo.
 std::optional<CutTransfer> cut_of(const TargetState& state) {
   if (!state.window) return std::nullopt;
   const std::uint64_t next = std::min<std::uint64_t>(state.window->first_frame, kMaxChunks);
@@ -17,7 +17,8 @@ std::optional<CutTransfer> cut_of(const TargetState& state) {
   return CutTransfer{.from = state.snapshot_uuid,
                      .to = state.window->delta_uuid,
                      .next = next,
-                     .doubt_end = next + doubt};
+                     .doubt_end = next + doubt,
+                     .writer = state.window->undo_frames};
 }
 
 std::optional<CutTransfer> cut_of_volume(const TargetState& state, std::span<const Uuid> held) {
@@ -34,6 +35,7 @@ TargetState state_during(TargetState state, const CutTransfer& cut) {
   window.delta_uuid = cut.to;
   window.first_frame = cut.next;
   window.frame_count = cut.doubt_end - cut.next;
+  window.undo_frames = cut.writer;
   window.first_chunk = {static_cast<std::uint32_t>(std::min(cut.next, kMaxChunks - 1))};
   window.last_chunk = {static_cast<std::uint32_t>(std::max<std::uint64_t>(
       window.first_chunk.value, cut.doubt_end == 0 ? 0 : cut.doubt_end - 1))};

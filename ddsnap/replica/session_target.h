@@ -20,6 +20,7 @@
 #include "ddsnap/base/result.h"
 #include "ddsnap/delta/apply_state.h"
 #include "ddsnap/io/block_device.h"
+#include "ddsnap/replica/byte_cover.h"
 #include "ddsnap/replica/session_messages.h"
 
 namespace ddsnap {
@@ -37,6 +38,11 @@ class SessionTarget {
   virtual Result<Begun> begin(const StartSession& start) = 0;
   // What is written next, and up to where all is done.
   virtual Status note(const CutTransfer& cut) = 0;
+  // Whether nothing but what the transfer named is new. Requires: it was not gone on with in its
+  // middle.
+  virtual Status check_nothing_else(const StartSession& /*start*/, const ByteCover& /*named*/) {
+    return {};
+  }
   // The transfer is over. Requires: what was written is flushed.
   virtual Status finish(const StartSession& start, const TargetSamples& samples) = 0;
 

@@ -59,8 +59,36 @@ class VolumeSessionTarget final : public SessionTarget {
       owned_ = DD_TRY(OwnedTarget::open(std::string(kDdsnapScheme) + server_, {}));
     }
     DD_TRY(check_holds_volume(owned_->device(), {start.chunk_shift, start.to_bytes}));
+    CutTransfer cut = fresh_transfer(start);
+    cut.writer = DD_TRY(our_attachment());
     // A resync finds out by hash how far it has come.
-    return Begun{owned_->device(), goes_on && !start.is_resync ? *now.cut : fresh_transfer(start)};
+    if (!goes_on || start.is_resync) return Begun{owned_->device(), cut};
+    // Where anybody was attached since, the origin may have been written where it was new already:
+    // all is sent again, and check_nothing_else() looks at the rest.
+    const bool is_untouched = now.cut->writer != 0 && now.cut->writer + 1 == cut.writer;
+    cut.next = is_untouched ? now.cut->next : 0;
+    cut.doubt_end = now.cut->doubt_end;
+    if (!is_untouched) cut.writer = 0;  // so it stays until one transfer went from end to end
+    return Begun{owned_->device(), cut};
+  }
+
+  Status check_nothing_else(const StartSession& start, const ByteCover& named) override {
+    const SnapshotEntry& newest = snapshots_.front();
+    const Changelist changed = DD_TRY(client_.changelist(newest.tag, "now"));
+    const ChunkGeometry geometry = changed.to_geometry();
+    // Between two sizes, what lies behind the smaller one is new, and nobody wrote it.
+    Changelist others = chosen_of(changed, [&](ChunkNr chunk) {
+      const ByteRange bytes{geometry.offset_of(chunk), geometry.chunk_bytes()};
+      return (changed.from_bytes == changed.to_bytes ||
+              bytes.end_bytes() <= changed.smaller_bytes()) &&
+             !named.contains(geometry.bytes_of(chunk));
+    });
+    others.from_bytes = others.to_bytes;
+    if (others.ranges.empty() || !DD_TRY(differs_from(newest, others))) return {};
+    return fail(ErrorCode::kFailed,
+                fmt::format("{}: somebody else wrote here since '{}', where '{}' changes nothing; "
+                            "--resync compares all of it and sends what differs",
+                            server_, newest.tag, start.to_tag));
   }
 
   Status note(const CutTransfer& cut) override {
@@ -97,13 +125,26 @@ class VolumeSessionTarget final : public SessionTarget {
     const Changelist since = DD_TRY(client_.changelist(newest.tag, "now"));
     if (since.ranges.empty()) return false;
     if (since.from_bytes != since.to_bytes) return true;
+    return differs_from(newest, since);
+  }
+
+  // Whether the origin, in these chunks, is no longer what the snapshot is.
+  Result<bool> differs_from(const SnapshotEntry& snapshot, const Changelist& chunks) {
     const std::string name = std::string(kDdsnapScheme) + server_;
-    const auto present = DD_TRY(open_any_device(name, DeviceAccess::kReadOnly));
-    std::unique_ptr<BlockDevice> base;
-    if (newest.state == BoundaryState::kLive)
-      base = DD_TRY(open_any_device(name + "#" + newest.tag, DeviceAccess::kReadOnly));
-    return !DD_TRY(truly_different(since, *present, base.get()))
+    std::unique_ptr<BlockDevice> present, base;
+    if (!owned_) present = DD_TRY(open_any_device(name, DeviceAccess::kReadOnly));
+    if (snapshot.state == BoundaryState::kLive)
+      base = DD_TRY(open_any_device(name + "#" + snapshot.tag, DeviceAccess::kReadOnly));
+    BlockDevice& origin = owned_ ? owned_->device() : *present;
+    return !DD_TRY(truly_different(chunks, origin, base.get()))
     .ranges.empty();
+  }
+
+  // As the only target of the origin that there is.
+  Result<std::uint64_t> our_attachment() {
+    for (const TargetEntry& target : DD_TRY(client_.targets()))
+      if (target.role == TargetRole::kOrigin) return target.attachment_id;
+    return fail(ErrorCode::kBusy, server_ + ": the session's target is not attached any more");
   }
 
   // Whether nobody wrote where the transfer that was cut off has not been yet.

@@ -65,6 +65,9 @@ Status WindowApply::take(PipedFrame& piped, std::vector<DecodedFrame>& frames) {
                               target_.name(), run.chunks.first.value, run.chunks.end() - 1,
                               start_.from_tag, start_.to_tag));
   samples_.see(frame);
+  for (const FrameEntry& entry : frame.entries)
+    named_.add({std::uint64_t{entry.first.value} << start_.chunk_shift,
+                std::uint64_t{entry.count} << start_.chunk_shift});
   frames.push_back({std::move(piped.frame), std::move(piped.buffer), piped.is_decoded,
                     !piped.present.empty() && piped.is_after});
   piped.buffer = {};

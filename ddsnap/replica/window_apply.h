@@ -47,6 +47,7 @@ class WindowApply {
   // Requires, as samples(): finish() succeeded.
   const WrittenChunks& written() const { return written_; }
   TargetSamples samples() const { return samples_.take(); }
+  const ByteCover& named() const { return named_; }
 
  private:
   Status check_header(const DeltaHeader& header) const;
@@ -64,6 +65,7 @@ class WindowApply {
   bool has_noted_ = false;
   DeltaHeader sample_header_;
   SampleDraw samples_;
+  ByteCover named_;
   WrittenChunks written_;
   std::uint64_t windows_ = 0;
   std::uint64_t window_chunks_ = 0;     // named so far in the window that is read

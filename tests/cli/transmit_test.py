@@ -89,11 +89,7 @@ class Transmit(ServerTest):
                 self.stop_listening()
 
     def test_onto_a_volume_with_a_server_of_its_own(self):
-        self.write("down.img", bytes(VOLUME_BYTES))
-        self.make_store_file("down-store.img")
-        self.succeed("initialize", "down-store.img", "down.img")
-        self.start("server", "-f", "down-store.img", "down.img", "control", "down")
-        wait_until(lambda: self.run_ddsnap("list", "down").returncode == 0)
+        self.make_down()
         address = self.listen("127.0.0.1:0", "vol=down")
         self.transmit("--resync", "server", address, "0")
         self.transmit("server", address, "1")
@@ -142,6 +138,50 @@ class Transmit(ServerTest):
         self.assertEqual(self.copy(), self.snapshot1)
         self.assertTrue(rest["was_resumed"])
         self.assertLess(rest["sent_bytes"], whole["sent_bytes"] * 2 // 10 + 3 * (64 << 10))
+
+    def make_down(self):
+        self.write("down.img", bytes(VOLUME_BYTES))
+        self.make_store_file("down-store.img")
+        self.succeed("initialize", "down-store.img", "down.img")
+        self.start("server", "-f", "down-store.img", "down.img", "control", "down")
+        wait_until(lambda: self.run_ddsnap("list", "down").returncode == 0)
+
+    def write_to_down(self, chunk):
+        present = self.copy("down.img")
+        changed = bytearray(present)
+        changed[chunk * CHUNK_BYTES:(chunk + 1) * CHUNK_BYTES] = b"stranger" * (CHUNK_BYTES // 8)
+        self.write("present", present)
+        self.write("changed", changed)
+        self.succeed("create-cl", "--compare", "clx", "present", "changed")
+        self.succeed("create-delta", "-r", "clx", "deltax", "changed")
+        self.succeed("apply-delta", "--force", "deltax", "ddsnap:down")
+
+    def resume_after_a_stranger(self, chunk):
+        """The rest of a transfer that was cut off, after somebody wrote where it had been already."""
+        how = ("-g", "0", "--window", "16K", "--command")
+        listen = f"{DDSNAP} listen --stdio vol=down"
+        self.make_down()
+        self.transmit("--resync", *how, listen, "server", "0")
+        ran = self.run_ddsnap("transmit", *how, f"stdbuf -o0 head -c 50000 | {listen}", "server", "1")
+        self.assertEqual(ran.returncode, 1, ran.stderr)
+        self.assertEqual(self.copy("down.img")[100_000:101_000], self.snapshot1[100_000:101_000])
+        self.write_to_down(chunk)
+        return self.run_ddsnap("transmit", *how, listen, "server", "1")
+
+    def test_a_stranger_before_the_rest_is_overwritten_by_the_transfer(self):
+        ran = self.resume_after_a_stranger(100_000 // CHUNK_BYTES)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertEqual(self.copy("down.img"), self.snapshot1)
+
+    def test_a_stranger_before_the_rest_is_named_where_nothing_overwrites_him(self):
+        ran = self.resume_after_a_stranger(1)
+        for _ in range(2):
+            self.assertEqual(ran.returncode, 1)
+            self.assertIn(b"somebody else wrote here since '0'", ran.stderr)
+            self.assertNotIn(b'"1"', self.succeed("list", "--json", "down"))
+            ran = self.run_ddsnap("transmit", "--command", f"{DDSNAP} listen --stdio vol=down", "server", "1")
+        self.transmit("--resync", "--command", f"{DDSNAP} listen --stdio vol=down", "server", "1")
+        self.assertEqual(self.copy("down.img"), self.snapshot1)
 
     def test_a_listener_that_is_killed_while_it_writes(self):
         address = self.listen("127.0.0.1:0", "vol=copy.img")
