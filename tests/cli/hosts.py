@@ -76,7 +76,7 @@ class Host:
     def run(self, *words, **more):
         return subprocess.run([DDSNAP, *words], cwd=self.folder, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
-                              timeout=PATIENCE_S, env=self.environment(), **more)
+                              timeout=5 * PATIENCE_S, env=self.environment(), **more)
 
     def succeed(self, *words):
         ran = self.run(*words)

@@ -1,184 +1,292 @@
 #!/usr/bin/env python3
-"""Shows replication between two hosts as network namespaces, with a real sshd and rsync: hourly cycles of a given clock, by files
-and by a session through ssh; the link is cut, the connection is killed in the middle, and afterwards the next cycle succeeds and
-the copies are equal. DDSNAP_CYCLES makes it longer, DDSNAP_SEED chooses another. Needs root, ip, sshd, ssh, rsync."""
+"""Shows a chain of replication over three hosts as network namespaces, with real sshd and rsync, of a file system that is written all the
+time: hourly cycles of a given clock from A by files and by a session to B, and from there by a session to C, while things go wrong,
+several at once: links are cut, slow, or break in the middle of a connection; whatever runs is killed with -9; hosts reboot; files in transit are
+damaged; outbox and inbox are full; somebody writes to a copy. Afterwards it heals by itself, or says what a person must decide, who then
+decides that; then all copies are equal to A's snapshot, and their file systems are clean and hold what was written.
+DDSNAP_CYCLES makes it longer, DDSNAP_SEED chooses another. Needs root, FUSE, loop devices, ip, sshd, ssh, rsync, nbdkit, nbdfuse."""
 
-import json
+import concurrent.futures
+import contextlib
 import os
 import pathlib
 import random
-import shutil
-import subprocess
+import signal
 import sys
-import unittest
+import threading
 
 import stand
 
 os.environ.setdefault("DDSNAP_BUILD", str(stand.BUILD))
 os.environ.setdefault("DDSNAP_SOURCE_DIR", str(stand.SOURCE))
 sys.path.insert(0, str(stand.SOURCE / "tests" / "cli"))
-from harness import DDSNAP, PATIENCE_S, CliTest, wait_until  # noqa: E402
-from hosts import Host, Writer  # noqa: E402
+from harness import DDSNAP, CliTest  # noqa: E402
+from hosts import Host, at, check_copies, small_file_system, write_as_stranger  # noqa: E402
+from host_chain import HostChain, spaces_are_possible  # noqa: E402
+from live_host import LiveHost, check_file_system  # noqa: E402
 
-VOLUME_BYTES = 4 << 20
-CYCLES = int(os.environ.get("DDSNAP_CYCLES", "3"))
-ADDRESS = "10.213.77.2"
-NAME = f"dd{os.getpid() % 100000}"
+stand.need("ip", "sshd", "ssh", "ssh-keygen", "rsync", "nbdkit", "nbdfuse", "fusermount3", "mkfs.ext4", "e2fsck", "losetup",
+           mount=True)
+
+VOLUME_BYTES = 24 << 20
+STORE_BYTES = 64 << 20
+ROUNDS = int(os.environ.get("DDSNAP_CYCLES", "4"))
+MOST_CYCLES = 12  # until all is well again
+PAUSE = threading.Event()  # never set
 
 UP = """
 [volume]
 server = {folder}/server
 state = {folder}/jobs
+freeze = {folder}/mnt
 [keep]
 hourly = 3
 [target files]
 host = %s
 remote = {all}/files/inbox
-ssh = {all}/ssh
+ssh = {all}/ssh0
 [target session]
 transport = ssh
 host = %s
-remote = {all}/session/server
-ssh = {all}/ssh
+remote = {all}/middle/server
+ssh = {all}/ssh0
 program = %s
 resync = yes
 audit = 3
-""" % (ADDRESS, ADDRESS, DDSNAP)
+""" % (HostChain.address(1), HostChain.address(1), DDSNAP)
 FILES = """
 [volume]
 server = {folder}/server
 state = {folder}/jobs
 take-snapshots = no
+[keep]
+hourly = 3
 [inbox]
 folder = {folder}/inbox
+force-revert = %s
 """
-SSHD = """
-Port 22
-ListenAddress {address}
-HostKey {all}/host_key
-AuthorizedKeysFile {all}/user_key.pub
-PidFile none
-StrictModes no
-UsePAM no
-PermitRootLogin yes
-SetEnv DDSNAP_STATE_DIR={all}/session/apply-state
+MIDDLE = """
+[volume]
+server = {folder}/server
+state = {folder}/jobs
+take-snapshots = no
+[keep]
+hourly = 3
+[target end]
+transport = ssh
+host = %s
+remote = {all}/end/server
+ssh = {all}/ssh1
+program = %s
+resync = yes
+audit = 3
+""" % (HostChain.address(2), DDSNAP)
+END = """
+[volume]
+server = {folder}/server
+state = {folder}/jobs
+take-snapshots = no
+[keep]
+hourly = 3
 """
-SSH = """#!/bin/sh
-exec ip netns exec {name}a ssh -F none -i {all}/user_key -o BatchMode=yes -o StrictHostKeyChecking=no \\
-  -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=3 -o ServerAliveInterval=1 "$@"
-"""
 
 
-def at(hour):
-    return f"auto-202611{1 + hour // 24:02}T{hour % 24:02}0000Z"
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, timeout=PATIENCE_S)
-
-
-class Hosts(CliTest):
+class Chain(CliTest):
     def setUp(self):
         super().setUp()
         self.random = random.Random(stand.SEED)
-        self.make_network()
-        self.make_sshd()
-        self.up = Host(self, "up", VOLUME_BYTES, UP)
-        self.files = Host(self, "files", VOLUME_BYTES, FILES)
-        self.session = Host(self, "session", VOLUME_BYTES, "[volume]\nserver = {folder}/server\n")
-        (self.files.folder / "inbox").mkdir()
-        self.writer = Writer(self.up, VOLUME_BYTES, self.random)
+        # One for the whole test: some daemons end with the thread that started them.
+        self.thread = concurrent.futures.ThreadPoolExecutor(1)
+        self.addCleanup(self.thread.shutdown)
+        self.chain = HostChain(self, self.folder, [self.folder / "middle/apply-state", self.folder / "end/apply-state"])
+        self.files, self.middle, self.end = (
+            Host(self, name, VOLUME_BYTES, config, STORE_BYTES)
+            for name, config in (("files", FILES % "no"), ("middle", MIDDLE), ("end", END)))
+        self.inbox = self.files.folder / "inbox"
+        self.inbox.mkdir()
+        self.up = LiveHost(self, "up", VOLUME_BYTES, UP, STORE_BYTES, stand.SEED)
+        self.copies = [self.files, self.middle, self.end]
+        self.hosts = {0: [self.up], 1: [self.files, self.middle], 2: [self.end]}
         self.hour = 0
+        self.cycles = 0
+        self.after_sending = []
 
-    def make_network(self):
-        for side in "ab":
-            ip("netns", "add", NAME + side)
-            self.addCleanup(ip, "netns", "delete", NAME + side)
-        ip("-n", NAME + "a", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", NAME + "b")
-        for side, address in (("a", "10.213.77.1"), ("b", ADDRESS)):
-            ip("-n", NAME + side, "address", "add", address + "/24", "dev", "eth0")
-            ip("-n", NAME + side, "link", "set", "eth0", "up")
+    # ---- one hour ----
 
-    def make_sshd(self):
-        for key in ("host_key", "user_key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.path(key)], check=True)
-        pathlib.Path(self.path("sshd_config")).write_text(
-            SSHD.format(address=ADDRESS, all=self.folder), encoding="utf-8")
-        pathlib.Path(self.path("ssh")).write_text(SSH.format(name=NAME, all=self.folder), encoding="utf-8")
-        os.chmod(self.path("ssh"), 0o755)
-        os.chmod(self.folder, 0o755)
-        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-        log = open(self.path("sshd.log"), "wb")
-        self.addCleanup(log.close)
-        sshd = subprocess.Popen(["ip", "netns", "exec", NAME + "b", "/usr/sbin/sshd", "-D", "-e", "-f",
-                                 self.path("sshd_config")], stderr=log)
-        self.addCleanup(sshd.wait, PATIENCE_S)
-        self.addCleanup(sshd.kill)
-        wait_until(lambda: subprocess.run([self.path("ssh"), ADDRESS, "true"], check=False, timeout=PATIENCE_S,
-                                          stderr=subprocess.DEVNULL).returncode == 0)
-
-    def write_and_replicate(self):
+    def cycle(self):
+        """What each job said that failed."""
         self.hour += 1
-        self.writer.write(30)
-        return self.up.run(*self.up.job("replicate", at(self.hour)))
+        self.cycles += 1
+        said = []
+        for host, verb in ((self.up, "rotate"), (self.up, "replicate"), (self.files, "replicate"), (self.middle, "replicate"),
+                           (self.files, "rotate"), (self.middle, "rotate"), (self.end, "rotate")):
+            ran = host.run(*host.job(verb, at(self.hour)))
+            if ran.returncode != 0:
+                said.append(f"{host.name} {verb}: {ran.returncode}: {ran.stderr.decode()}")
+                if ran.returncode > 0:  # else it was killed
+                    self.assertIn(b"ddsnap: ", ran.stderr)
+            if (host, verb) == (self.up, "replicate"):
+                for act in self.after_sending:
+                    act()
+        return said
 
-    def good_cycle(self):
-        ran = self.write_and_replicate()
-        self.assertEqual(ran.returncode, 0, ran.stderr)
-        self.files.succeed(*self.files.job("replicate", at(self.hour)))
-        image = self.up.folder / "image"
-        image.write_bytes(self.writer.image)
-        for host in (self.files, self.session):
-            newest = json.loads(host.succeed("list", "--json", "server"))[-1]["tag"]
-            self.assertEqual(newest, at(self.hour), host.name)
-            host.succeed("compare", str(image), f"ddsnap:server#{newest}")
+    def recover(self, happened):
+        """Nothing goes wrong any more: a few cycles later all is well."""
+        for _ in range(MOST_CYCLES):
+            said = self.cycle()
+            if not said:
+                break
+            if any("--force-revert" in one for one in said):  # what a person must decide
+                self.files.configure(FILES % "yes")
+        else:
+            self.fail(f"{happened}: it does not heal: {said}")
+        self.files.configure(FILES % "no")
+        check_copies(f"ddsnap:{self.up.server}#{at(self.hour)}", at(self.hour), self.copies)
 
-    def cut_the_link(self):
-        ip("-n", NAME + "b", "link", "set", "eth0", "down")
-        ran = self.write_and_replicate()
-        ip("-n", NAME + "b", "link", "set", "eth0", "up")
-        self.assertEqual(ran.returncode, 1, ran.stderr)
-        state = json.loads((self.up.folder / "jobs" / "state.json").read_text())
-        for label in ("files", "session"):
-            self.assertNotEqual(state["targets"][label]["last_error"], "")
+    # ---- troubles: from entering to leaving ----
 
-    def kill_the_job(self):
-        self.hour += 1
-        self.writer.write(60)
-        job = self.up.begin(*self.up.job("replicate", at(self.hour)))
-        try:
-            job.wait(self.random.random())
-        except subprocess.TimeoutExpired:
-            job.kill()
-        job.wait()
+    def a_link(self):
+        return self.random.randrange(2)
 
-    def reboot_the_other_side(self):
-        self.files.reboot()
-        self.session.reboot()
+    @contextlib.contextmanager
+    def link_cut(self):
+        link = self.a_link()
+        self.chain.set_up(link, False, self.random.randrange(2))
+        yield
+        self.chain.restore(link)
 
-    def test_cycles_over_a_real_network(self):
-        self.good_cycle()
-        troubles = [self.cut_the_link, self.kill_the_job, self.reboot_the_other_side]
-        for number in range(CYCLES):
-            trouble = troubles[number] if number < len(troubles) else self.random.choice(troubles)
-            with self.subTest(hour=self.hour, trouble=trouble.__name__):
-                trouble()
-                # A target that was killed is proven gone within seconds; until then it is busy.
-                wait_until(lambda: self.write_and_replicate().returncode == 0)
-                self.files.run(*self.files.job("replicate", at(self.hour)))
-                self.good_cycle()
+    @contextlib.contextmanager
+    def link_slow(self):
+        link = self.a_link()
+        self.chain.slow_down(link, self.random.randrange(200, 2000) << 10)
+        yield
+        self.chain.restore(link)
+
+    @contextlib.contextmanager
+    def link_breaks(self):
+        link = self.a_link()
+        self.chain.pass_by_proxy(link, 4 << 20, cut_after=self.random.randrange(2 << 10, 400 << 10))
+        yield
+        self.chain.restore(link)
+
+    @contextlib.contextmanager
+    def _meanwhile(self, act):
+        """At some moment of the cycle, in a thread."""
+        delay_s = self.random.random() * 3
+
+        def later():
+            PAUSE.wait(delay_s)
+            act()
+        acted = self.thread.submit(later)
+        yield
+        acted.result()
+
+    def something_killed(self):
+        choice = self.random.random()
+
+        def kill():
+            processes = sorted(self.processes())
+            if processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(processes[int(choice * len(processes))], signal.SIGKILL)
+        return self._meanwhile(kill)
+
+    def processes(self):
+        """Jobs, what they started, and the daemons; not what the file system stands on, nor sshd itself."""
+        spared = {os.getpid()} | {sshd.pid for sshd in self.chain.sshds.values()}
+        spared |= {self.up.daemons[name].pid for name in ("nbdkit", "nbdfuse", "load") if name in self.up.daemons}
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (folder / "cmdline").read_bytes()
+                is_ours = str(self.folder).encode() in words or os.readlink(folder / "cwd").startswith(str(self.folder))
+                if is_ours and int(folder.name) not in spared:
+                    yield int(folder.name)
+
+    def reboot(self):
+        which = self.random.randrange(3)
+
+        def act():
+            self.chain.reboot(which)
+            for host in self.hosts[which]:
+                host.reboot()
+        return self._meanwhile(act)
+
+    @contextlib.contextmanager
+    def file_damaged(self):
+        chance = self.random.random()
+
+        def damage():
+            for victim in sorted(self.inbox.glob("*.delta"))[:1]:
+                content = bytearray(victim.read_bytes())
+                if content:
+                    content[int(chance * len(content))] ^= 0x20
+                victim.write_bytes(content if chance < 0.7 else content[:int(chance * len(content))])
+        self.after_sending.append(damage)
+        yield
+        self.after_sending.remove(damage)
+
+    @contextlib.contextmanager
+    def outbox_full(self):
+        with small_file_system(self.up.folder / "jobs/files/outbox", "128k"):
+            yield
+
+    @contextlib.contextmanager
+    def inbox_full(self):
+        with small_file_system(self.inbox, "128k"):
+            yield
+
+    @contextlib.contextmanager
+    def stranger(self):
+        write_as_stranger(self.random.choice(self.copies))
+        yield
+
+    # ---- days ----
+
+    def revive(self):
+        """Who fell is started again, as by systemd."""
+        for host in [self.up, *self.copies]:
+            for name, daemon in list(host.daemons.items()):
+                if daemon.poll() is None or name == "load":
+                    continue
+                if name in ("nbdkit", "nbdfuse"):
+                    host.reboot()
+                    break
+                host.kill(name)
+                if name == "server":
+                    host.start_server()
+                else:
+                    host.start("agent", "agent", "-f", host.path("control"))
+
+    def test_days_of_trouble(self):
+        self.recover("nothing")
+        troubles = [self.stranger, self.link_cut, self.link_slow, self.link_breaks, self.something_killed, self.reboot,
+                    self.file_damaged, self.outbox_full, self.inbox_full]
+        tally = {trouble.__name__: 0 for trouble in troubles}
+        waiting = []
+        for number in range(ROUNDS):
+            if len(waiting) < 3:  # all of them come, in ever other company
+                waiting += self.random.sample(troubles, len(troubles))
+            chosen = {waiting.pop() for _ in range(3)}
+            if number % 2 == 0:
+                chosen.add(self.something_killed)
+            happened = sorted((one.__name__ for one in chosen), key=lambda name: name != "stranger")
+            with self.subTest(round=number, happened=happened), contextlib.ExitStack() as stack:
+                for name in happened:
+                    tally[name] += 1
+                    stack.enter_context(getattr(self, name)())
+                self.cycle()
+                stack.close()
+                self.revive()
+                self.recover(happened)
+        files = [check_file_system(host, self.folder) for host in self.copies]
+        self.assertEqual(files, files[:1] * 3)
+        self.assertGreater(files[0], 0)
+        print(f"seed {stand.SEED}: {ROUNDS} rounds, {self.cycles} cycles, {files[0]} files:",
+              ", ".join(f"{name} {count}" for name, count in tally.items()), flush=True)
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        print("skipped: network namespaces want root")
-        sys.exit(77)
-    missing = [tool for tool in ("ip", "sshd", "ssh", "ssh-keygen", "rsync") if shutil.which(tool) is None]
-    if missing:
-        print("skipped: not installed:", ", ".join(missing))
-        sys.exit(77)
-    if subprocess.run(["ip", "netns", "add", NAME], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+    if not spaces_are_possible():
         print("skipped: no network namespaces here")
         sys.exit(77)
-    ip("netns", "delete", NAME)
     stand.main()
