@@ -9,6 +9,7 @@
 #include "ddsnap/io/device_stack.h"
 #include "ddsnap/wire/device_identity.h"
 #include "server/closed_note.h"
+#include "server/event_ring.h"
 #include "server/served_devices.h"
 #include "server/server_loop.h"
 #include "server/stand_in_store.h"
@@ -39,14 +40,15 @@ Status refuse_own_files_on_origin(const ServerOptions& options, const FileDevice
   return refuse_swap_on(bottom);
 }
 
-VolumeConfig config_of(const ServerOptions& options, ServedDevices& devices,
-                       const ClosedNote& note) {
+VolumeConfig config_of(const ServerOptions& options, ServedDevices& devices, const ClosedNote& note,
+                       const EventRing& events) {
   return {.pair = devices.pair(),
           .is_direct = devices.is_direct(),
           .origin_path = options.origin,
           .snapstore_path = options.snapstore,
           .metadata_path = options.metadata,
           .is_without_store = options.is_without_store,
+          .events = &events,
           .refresh_devices = [&devices] { return devices.refresh_sizes(); },
           .keep_closed_note = [note](const std::string& why) { return note.keep(why); }};
 }
@@ -117,6 +119,7 @@ Status serve(const ServerOptions& options, Daemon& daemon) {
       ServedDevices::open({options.snapstore, options.origin, options.metadata}, options.direct));
   DD_TRY(refuse_own_files_on_origin(options, devices->origin()));
   const auto log = DD_TRY(open_daemon_log(options.log, options.is_foreground, kDefaultServerLog));
+  EventRing events(*log);
   const auto known = peek(*devices);
   const ClosedNote note(DD_TRY(closed_note_folder()), known ? known->store : Uuid{},
                         options.snapstore);
@@ -129,21 +132,22 @@ Status serve(const ServerOptions& options, Daemon& daemon) {
   else
     opened = DD_TRY(open_store(options, *devices, note, random));
   SnapStore* store = stand_in ? &stand_in->store() : opened.get();
-  log_start(options, *devices, *store, missing, *log);
+  log_start(options, *devices, *store, missing, events);
 
   SystemProbe probe(devices->snapstore(), devices->origin(), this_boot_id());
-  Volume volume(*store, devices->origin(), config_of(options, *devices, note), random, probe, *log);
+  Volume volume(*store, devices->origin(), config_of(options, *devices, note, events), random,
+                probe, events);
   ListeningSocket listener = DD_TRY(ListeningSocket::open(options.socket));
-  AgentLink agent(options.control, {devices->pair(), options.socket}, *log);
+  AgentLink agent(options.control, {devices->pair(), options.socket}, events);
   const auto loop =
-      DD_TRY(ServerLoop::make({volume, *store, listener, agent, *log, signals.get(), [&] {
+      DD_TRY(ServerLoop::make({volume, *store, listener, agent, events, signals.get(), [&] {
                                  if (const Status again = log->reopen(); !again)
                                    log->error("{}", again.error().message());
                                }}));
   DD_TRY(daemon.ready());
   const Status ran = loop->run();
   const Status closed = store->close_cleanly();
-  if (!ran) log->error("the server ends: {}", ran.error().message());
+  if (!ran) events.error("the server ends: {}", ran.error().message());
   if (!closed) log->error("the store was not closed cleanly: {}", closed.error().message());
   log->info("the server has stopped");
   DD_TRY(ran);

@@ -86,6 +86,19 @@ SnapshotListMessage SnapshotCommands::list(const ListSnapshotsMessage& message) 
   return answer;
 }
 
+SpaceListMessage SnapshotCommands::space(const GetSpaceMessage& message) const {
+  SpaceListMessage answer;
+  auto page = parts_.store.boundaries(message.after, kMaxSpaceEntries + 1);
+  answer.has_more = page.size() > kMaxSpaceEntries;
+  if (answer.has_more) page.resize(kMaxSpaceEntries);
+  for (const BoundaryFacts& boundary : page) {
+    const std::uint64_t held = parts_.store.slots_held_by(boundary.epoch);
+    const std::uint64_t unique = parts_.store.slots_freed_by_removing(boundary.epoch);
+    answer.entries.push_back({boundary.epoch, unique, held - unique});
+  }
+  return answer;
+}
+
 SnapshotEntry SnapshotCommands::entry_of(const BoundaryFacts& boundary) const {
   return {.epoch = boundary.epoch,
           .uuid = boundary.uuid,

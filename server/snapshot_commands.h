@@ -1,5 +1,5 @@
 // What the command line asks of one snapshot, or about all of them: delete, priority, use count,
-// list.
+// list, space.
 //
 // Errors    kNotFound, kBusy (in use by targets or by a use count), kUsage, and the store's own.
 // Threads   None inside. Every answer is one bounded message (T7).
@@ -19,6 +19,7 @@ class SnapshotCommands {
   Status set_priority(const SetPriorityMessage& message);
   Result<UseCountMessage> add_use_count(const AddUseCountMessage& message);
   SnapshotListMessage list(const ListSnapshotsMessage& message) const;
+  SpaceListMessage space(const GetSpaceMessage& message) const;
 
  private:
   Result<BoundaryFacts> find(const std::string& tag) const;

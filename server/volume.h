@@ -114,6 +114,8 @@ class Volume {
   Status on_force_detach(const Request& request);
   Status on_check_store(const Request& request);
   Status on_resize(const Request& request);
+  Status on_space(const Request& request);
+  Status on_events(const Request& request);
 
   Status detach(const Attachment& attachment, Now now);
   void finish_dropping();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/event_ring.h"
 #include "server/volume.h"
 
 namespace ddsnap {
@@ -47,6 +48,8 @@ const std::span<const Volume::Handler> Volume::kHandlers = [] {
       {MsgType::kForceDetach, &Volume::on_force_detach, Role::kAnybody, {1, kMaxTagBody}},
       {MsgType::kCheckStore, &Volume::on_check_store, Role::kAnybody, {25, 25}},
       {MsgType::kResize, &Volume::on_resize, Role::kAnybody, {17, 17}},
+      {MsgType::kGetSpace, &Volume::on_space, Role::kAnybody, {8, 8}},
+      {MsgType::kGetEvents, &Volume::on_events, Role::kAnybody, {8, 8}},
   };
   return std::span<const Handler>(kTable);
 }();
@@ -220,6 +223,19 @@ Status Volume::on_resize(const Request& request) {
     return fail(ErrorCode::kBusy, "a snapshot is being made; ask again");
   const auto message = DD_TRY(decode<ResizeMessage>(request.body));
   out_.send(request.session, request.request_id, DD_TRY(resize_.run(message)));
+  return {};
+}
+
+Status Volume::on_space(const Request& request) {
+  const auto message = DD_TRY(decode<GetSpaceMessage>(request.body));
+  out_.send(request.session, request.request_id, commands_.space(message));
+  return {};
+}
+
+Status Volume::on_events(const Request& request) {
+  const auto message = DD_TRY(decode<GetEventsMessage>(request.body));
+  out_.send(request.session, request.request_id,
+            config_.events == nullptr ? EventListMessage{} : config_.events->after(message.after));
   return {};
 }
 

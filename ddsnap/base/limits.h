@@ -37,6 +37,8 @@ inline constexpr std::uint32_t kMaxTargetListEntries = 400;    // in one TARGET_
 inline constexpr std::uint32_t kMaxChangelistEntries = 4096;   // in one CHANGELIST_PART
 inline constexpr std::size_t kMaxStatusTextBytes = 480;        // one sentence of SERVER_STATUS
 inline constexpr std::uint32_t kMaxStatusWarnings = 16;
+inline constexpr std::uint32_t kMaxSpaceEntries = 64;    // in one SPACE_LIST: each costs an AND
+inline constexpr std::uint32_t kMaxEventEntries = 120;   // in one EVENT_LIST
 inline constexpr std::uint32_t kMaxCheckEntries = 1536;  // in one CHECK_PART
 inline constexpr std::size_t kMaxFindingBytes = 256;     // of a text in it
 inline constexpr std::uint32_t kMaxConnections = 20000;
@@ -51,6 +53,7 @@ inline constexpr std::uint64_t kBarrierDeadline_ms = 30'000;
 // Server and agent
 inline constexpr std::size_t kMaxLogLines = 1024;  // waiting for the log's thread
 inline constexpr std::size_t kMaxLogLineBytes = 480;
+inline constexpr std::size_t kMaxEvents = 512;  // a server remembers
 inline constexpr std::uint32_t kMaxQueuedCreates = 64;
 inline constexpr std::uint32_t kMaxParkedQuestions = 1024;  // of one session
 inline constexpr std::uint32_t kFairShareChunks = 16;       // taken from one session in its turn

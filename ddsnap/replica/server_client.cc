@@ -160,6 +160,22 @@ Result<std::vector<TargetEntry>> ServerClient::targets() {
   return all;
 }
 
+Result<std::vector<SpaceEntry>> ServerClient::space() {
+  std::vector<SpaceEntry> all;
+  for (bool has_more = true; has_more;) {
+    const Epoch after = all.empty() ? Epoch{} : all.back().epoch;
+    const auto page = DD_TRY(ask<SpaceListMessage>(GetSpaceMessage{.after = after}));
+    has_more = page.has_more;
+    if (has_more && page.entries.back().epoch <= after) return no_progress();
+    all.insert(all.end(), page.entries.begin(), page.entries.end());
+  }
+  return all;
+}
+
+Result<EventListMessage> ServerClient::events(std::uint64_t after) {
+  return ask<EventListMessage>(GetEventsMessage{.after = after});
+}
+
 Result<Changelist> ServerClient::changelist(const std::string& from_tag,
                                             const std::string& to_tag) {
   Changelist list;

@@ -39,6 +39,10 @@ class ServerClient {
   // Oldest first.
   Result<std::vector<SnapshotEntry>> snapshots();
   Result<std::vector<TargetEntry>> targets();
+  // Of the snapshots, in their order.
+  Result<std::vector<SpaceEntry>> space();
+  // One part: what came after that number.
+  Result<EventListMessage> events(std::uint64_t after);
   Result<Changelist> changelist(const std::string& from_tag, const std::string& to_tag);
 
  private:

@@ -70,6 +70,10 @@ enum class MsgType : std::uint16_t {
   kAbortSnapshot = 82,
   kResize = 83,
   kResized = 84,
+  kGetSpace = 85,
+  kSpaceList = 86,
+  kGetEvents = 87,
+  kEventList = 88,
 };
 
 struct FrameHeader {
@@ -400,6 +404,44 @@ struct CheckPartMessage {
   std::uint64_t blocks_checked = 0;
   std::uint64_t slots_checked = 0;
   std::vector<Entry> entries;
+};
+
+// Who holds the room in the snapstore: each slot counts for the one snapshot in whose table it is.
+struct GetSpaceMessage {
+  static constexpr MsgType kType = MsgType::kGetSpace;
+  Epoch after;  // 0: from the first
+};
+struct SpaceEntry {
+  Epoch epoch;
+  std::uint64_t unique_chunks = 0;  // that deleting this snapshot alone would free
+  std::uint64_t shared_chunks = 0;  // that older snapshots read, too
+};
+struct SpaceListMessage {
+  static constexpr MsgType kType = MsgType::kSpaceList;
+  bool has_more = false;  // ask again after the last entry's epoch
+  std::vector<SpaceEntry> entries;
+};
+
+// What happened, as the server's log tells it. The numbers of a server that was started later are
+// higher.
+enum class EventLevel : std::uint8_t { kInfo = 1, kWarning = 2, kError = 3 };
+struct EventEntry {
+  std::uint64_t number = 0;
+  std::uint64_t time_ns = 0;  // since 1970, UTC
+  EventLevel level = EventLevel::kInfo;
+  std::string text;
+};
+struct GetEventsMessage {
+  static constexpr MsgType kType = MsgType::kGetEvents;
+  std::uint64_t after = 0;  // the number of the last event known; 0: all that are kept
+};
+struct EventListMessage {
+  static constexpr MsgType kType = MsgType::kEventList;
+  std::uint64_t started_ns = 0;  // when the server began to count, since 1970, UTC
+  std::uint64_t warnings = 0;    // since then
+  std::uint64_t errors = 0;
+  bool has_more = false;  // ask again after the last entry's number
+  std::vector<EventEntry> entries;
 };
 
 // A whole frame. Requires: the message fits kMaxMessageBytes (limits.h gives the counts that do).

@@ -198,6 +198,11 @@ std::uint64_t SnapStore::slots_freed_by_removing(Epoch epoch) const {
   return boundary ? impl_->state.slots_freed_by_removing(*boundary) : 0;
 }
 
+std::uint64_t SnapStore::slots_held_by(Epoch epoch) const {
+  const Boundary* boundary = impl_->state.find(epoch);
+  return boundary ? boundary->slots_held() : 0;
+}
+
 StoreRoom SnapStore::room() const {
   const std::uint64_t kept = impl_->blocks_kept_free();
   const std::uint64_t free = impl_->blocks.free_count();

@@ -261,6 +261,8 @@ class SnapStore {
   StoreRoom room() const;
   // How many slots remove(epoch, ...) would free: an AND of two bitmaps.
   std::uint64_t slots_freed_by_removing(Epoch epoch) const;
+  // How many slots its tables name. Each used slot is named by one snapshot.
+  std::uint64_t slots_held_by(Epoch epoch) const;
   // Metadata (not slots) is what is short: then the oldest bookmarks go first (S9).
   bool is_metadata_short() const;
 

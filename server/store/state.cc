@@ -90,6 +90,11 @@ void State::count_recent() {
       if (table) recent_entries_ += table->recent.size();
 }
 
+std::uint64_t Boundary::slots_held() const {
+  const std::uint64_t written = private_table ? private_table->slot_count() : 0;
+  return table ? table->slot_count() + written : 0;
+}
+
 std::uint64_t State::slots_freed_by_removing(const Boundary& boundary) const {
   if (!boundary.is_live()) return 0;
   const Table& table = *boundary.table;

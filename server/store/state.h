@@ -53,6 +53,8 @@ struct Boundary {
   // misses something always has one: its blob keeps what is missing, too.
   void own_map();
   const Roaring& written_keys() const;
+  // Slots that its tables name.
+  std::uint64_t slots_held() const;
   BoundaryFacts facts() const;
 };
 

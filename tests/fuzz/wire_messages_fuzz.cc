@@ -39,7 +39,8 @@ void decode_body(MsgType type, std::span<const std::byte> body) {
              SetPriorityMessage, AddUseCountMessage, UseCountMessage, GetChangelistMessage,
              ChangelistPartMessage, ListTargetsMessage, TargetListMessage, ForceDetachMessage,
              PrepareSnapshotMessage, CommitSnapshotMessage, AbortSnapshotMessage, ResizeMessage,
-             ResizedMessage>(type, body);
+             ResizedMessage, GetSpaceMessage, SpaceListMessage, GetEventsMessage, EventListMessage>(
+      type, body);
 }
 
 }  // namespace

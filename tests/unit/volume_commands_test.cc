@@ -143,6 +143,35 @@ TEST_F(VolumeCommands, ChangelistBetweenUnknownOrReversedEndsIsRefused) {
   EXPECT_TRUE(changelist("0", "1").empty());
 }
 
+TEST_F(VolumeCommands, SpaceCountsEverySlotForTheSnapshotThatHasIt) {
+  for (std::uint32_t chunk = 0; chunk < 8; ++chunk) world_.write_chunk(chunk, 'x');
+  const auto a = world_.attach("a");
+  world_.create_with({a.session}, "0");
+  world_.ask(a.session, {{{3}, 2}});
+  world_.create_with({a.session}, "1");
+  world_.ask(a.session, {{{4}, 3}});
+  world_.create_with({a.session}, "2");
+  const auto space = call<SpaceListMessage>(GetSpaceMessage{});
+  ASSERT_EQ(space.entries.size(), 3u);
+  EXPECT_FALSE(space.has_more);
+  const SpaceEntry& first = space.entries[0];
+  EXPECT_EQ(first.unique_chunks, 2u);  // deleted, it takes its table along
+  EXPECT_EQ(first.shared_chunks, 0u);
+  const SpaceEntry& second = space.entries[1];
+  EXPECT_EQ(second.unique_chunks, 1u);  // chunk 4 is also in the table before
+  EXPECT_EQ(second.shared_chunks, 2u);
+  const auto usage = world_.store->usage();
+  const std::uint64_t used = world_.store->facts().slots_total - usage.slots_free;
+  EXPECT_EQ(used, 5u);
+  EXPECT_EQ(call<SpaceListMessage>(GetSpaceMessage{second.epoch}).entries.size(), 1u);
+}
+
+TEST_F(VolumeCommands, WithoutARingThereAreNoEvents) {
+  const auto events = call<EventListMessage>(GetEventsMessage{});
+  EXPECT_TRUE(events.entries.empty());
+  EXPECT_FALSE(events.has_more);
+}
+
 TEST_F(VolumeCommands, FailedStoreRefusesWritersAndSaysSo) {  // S10
   const auto a = world_.attach("a");
   world_.create_with({a.session}, "0");

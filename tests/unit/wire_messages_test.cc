@@ -182,6 +182,14 @@ std::vector<Sample> cli_samples() {
       sample("ABORT_SNAPSHOT", AbortSnapshotMessage{uuid_of(5)}),
       sample("RESIZE", ResizeMessage{kAsItsDevice, 1ull << 40, true}),
       sample("RESIZED", ResizedMessage{1ull << 30, 1000, 1u << 20}),
+      sample("GET_SPACE", GetSpaceMessage{Epoch{4}}),
+      sample("SPACE_LIST", SpaceListMessage{true, {{Epoch{4}, 5, 6}}}),
+      sample("GET_EVENTS", GetEventsMessage{7}),
+      sample("EVENT_LIST", EventListMessage{.started_ns = 1,
+                                            .warnings = 2,
+                                            .errors = 3,
+                                            .has_more = true,
+                                            .entries = {{7, 8, EventLevel::kError, "what"}}}),
   };
 }
 
@@ -306,6 +314,13 @@ TEST(WireMessages, FitWhereTheListsAreLongest) {
   for (std::uint32_t i = 0; i < kMaxChangelistEntries; ++i)
     part.entries.push_back({ChunkNr{i}, ChunkHash{i}});
   EXPECT_LE(encode(part, 1).size(), kMaxMessageBytes);
+  EventListMessage events;
+  for (std::uint64_t i = 1; i <= kMaxEventEntries; ++i)
+    events.entries.push_back({i, i, EventLevel::kInfo, std::string(kMaxLogLineBytes, 'x')});
+  EXPECT_LE(encode(events, 1).size(), kMaxMessageBytes);
+  SpaceListMessage space;
+  space.entries.resize(kMaxSpaceEntries);
+  EXPECT_LE(encode(space, 1).size(), kMaxMessageBytes);
   LocatedMessage located;
   for (std::uint32_t i = 0; i < kMaxChunksPerAnswer; ++i)
     located.entries.push_back({ChunkNr{i}, Place::kZero, {}, {}, 0});
