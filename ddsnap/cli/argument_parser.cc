@@ -92,8 +92,11 @@ void ArgumentParser::object(const std::string& name, std::string& value, const s
 }
 
 void ArgumentParser::objects(const std::string& name, std::vector<std::string>& values,
-                             const std::string& help) {
-  impl_->app.add_option(name, values, wrapped(help))->required()->type_name("")->option_text(" ");
+                             const std::string& help, Need need) {
+  impl_->app.add_option(name, values, wrapped(help))
+      ->required(need == Need::kRequired)
+      ->type_name("")
+      ->option_text(" ");
 }
 
 void ArgumentParser::flag(const std::string& names, bool& value, const std::string& help) {

@@ -36,7 +36,8 @@ class ArgumentParser {
   // Objects, in the order of the calls. Optional ones keep the value they have.
   void object(const std::string& name, std::string& value, const std::string& help,
               Need need = Need::kRequired);
-  void objects(const std::string& name, std::vector<std::string>& values, const std::string& help);
+  void objects(const std::string& name, std::vector<std::string>& values, const std::string& help,
+               Need need = Need::kRequired);
 
   // `names` as "-y,--yes". Options that were not given leave their variable as it is.
   void flag(const std::string& names, bool& value, const std::string& help);

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
+#include "ddsnap/base/interruption.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/job_report.h"
@@ -10,6 +12,8 @@
 #include "ddsnap/cli/wall_clock.h"
 #include "ddsnap/replica/job_config.h"
 #include "ddsnap/replica/server_client.h"
+#include "ddsnap/view/status_view.h"
+#include "ddsnap/view/volume_facts.h"
 
 namespace ddsnap {
 
@@ -21,6 +25,10 @@ struct Options {
   bool size_only = false;
   bool tags_only = false;
   bool last_only = false;
+  bool has_bars = false;
+  bool is_plain = false;
+  bool is_watched = false;
+  int every_s = 2;
   std::string state_of;
   std::string config_folder = kDefaultConfigFolder;
   std::string server;
@@ -117,14 +125,66 @@ Result<int> print_status(const Options& options, ServerClient& client) {
   return 0;
 }
 
+// For people: on a terminal, or where it is asked for. Programs read what they always read.
+bool wants_bars(const Options& options) {
+  if (options.has_bars || options.is_watched) return true;
+  return !options.is_plain && !options.as_json && ::isatty(STDOUT_FILENO) == 1;
+}
+
+std::int64_t now_s() {
+  return static_cast<std::int64_t>(wall_clock_ns() / 1'000'000'000);
+}
+
+// Keeps the one snapshot that was asked for. False: there is none.
+bool keep_tag(VolumeFacts& facts, const std::string& tag) {
+  if (tag.empty()) return true;
+  std::erase_if(facts.snapshots, [&](const SnapshotEntry& one) { return one.tag != tag; });
+  return !facts.snapshots.empty();
+}
+
+Result<int> print_bars(const Options& options) {
+  const auto names = DD_TRY(volume_names({options.server}, options.config_folder));
+  VolumeFacts facts = read_volume(names.front(), options.config_folder);
+  if (facts.unreachable) return std::unexpected(*facts.unreachable);
+  if (!keep_tag(facts, options.tag)) return no_snapshot(options);
+  fmt::print("{}", status_view(facts, TerminalLook::of_output(), now_s()));
+  if (options.is_verbose)
+    fmt::print("\n{}\n{}", verbose_status_text(facts.status), target_table(facts.targets));
+  return 0;
+}
+
+// Drawn again and again, in place on a terminal, until it is interrupted.
+Result<int> watch(const Options& options) {
+  DD_TRY(DD_TRY(ServerClient::connect(options.server)).status());
+  const Interruption interruption = DD_TRY(Interruption::by_signals());
+  const bool is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  for (;;) {
+    const auto names = DD_TRY(volume_names({options.server}, options.config_folder));
+    VolumeFacts facts = read_volume(names.front(), options.config_folder);
+    keep_tag(facts, options.tag);
+    fmt::print("{}{}{}", is_terminal ? "\x1b[H\x1b[J" : "",
+               status_view(facts, TerminalLook::of_output(), now_s()), is_terminal ? "" : "\n");
+    if (std::fflush(stdout) != 0) return fail_errno("cannot write to", "standard output");
+    DD_TRY(interruption.pause(static_cast<std::uint64_t>(options.every_s) * 1'000'000'000));
+  }
+}
+
 }  // namespace
 
 Result<int> cmd_status(Arguments arguments) {
   Options options;
-  ArgumentParser parser({.name = "status",
-                         .usage = "[-v] [--json] [--size|--list|--last|--state TAG] SERVER [TAG]",
-                         .summary = "Tells how a volume, its snapshots and its targets are."});
+  ArgumentParser parser(
+      {.name = "status",
+       .usage =
+           "[-v] [--bars|--plain|--watch|--json|--size|--list|--last|--state TAG] SERVER [TAG]",
+       .summary = "Tells how a volume, its snapshots and its targets are."});
   parser.flag("-v,--verbose", options.is_verbose, "Paths, counters and all targets too");
+  parser.flag("--bars", options.has_bars, "A table with bars, for people (default on a terminal)");
+  parser.flag("--plain", options.is_plain,
+              "The lines that the ddsnap of 2008 printed, for programs (default elsewhere)");
+  parser.flag("-w,--watch", options.is_watched, "The table again and again, until interrupted");
+  parser.number_option("--every", 1, 3600, options.every_s,
+                       "With --watch: every so many seconds (default 2)");
   parser.flag("--json", options.as_json, kJsonHelp);
   parser.text_option("--config", "DIR", options.config_folder, kConfigHelp);
   parser.flag("--size", options.size_only, "Print the size of the origin, or of TAG, in sectors");
@@ -136,10 +196,15 @@ Result<int> cmd_status(Arguments arguments) {
   parser.object("SERVER", options.server, kServerHelp);
   parser.object("TAG", options.tag, "Tell of this snapshot only", Need::kOptional);
   parser.afterword(
-      "CHANGED counts chunks first written while the snapshot was the newest, SAVED chunks whose\n"
-      "old content is kept for it and older ones, PRIVATE chunks written in the snapshot itself.\n"
-      "A '!' marks what has no data any more: bookmarks, and snapshots given up to make room.\n");
-  parser.exclude_each_other({{"--size", "--list", "--last", "--state", "--json"}});
+      "Of the plain lines, CHANGED counts chunks first written while the snapshot was the newest,\n"
+      "SAVED chunks whose old content is kept for it and older ones, PRIVATE chunks written in "
+      "the\n"
+      "snapshot itself. A '!' marks what has no data any more: bookmarks, and snapshots given up "
+      "to\n"
+      "make room.\n"
+      "Colours come on terminals only, and not where NO_COLOR is set.\n");
+  parser.exclude_each_other(
+      {{"--size", "--list", "--last", "--state", "--json", "--bars", "--plain", "--watch"}});
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   if (!options.state_of.empty()) {
@@ -148,10 +213,11 @@ Result<int> cmd_status(Arguments arguments) {
       std::swap(options.state_of, options.server);
     return state_exit_status(options);
   }
+  if (options.is_watched) return watch(options);
   ServerClient client = DD_TRY(ServerClient::connect(options.server));
   if (options.size_only) return print_size(options, client);
   if (options.tags_only || options.last_only) return print_tags(options, client);
-  return print_status(options, client);
+  return wants_bars(options) ? print_bars(options) : print_status(options, client);
 }
 
 }  // namespace ddsnap

@@ -2,43 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <boost/filesystem.hpp>
-
-#include "ddsnap/replica/job_config.h"
 #include "ddsnap/replica/job_state.h"
+#include "ddsnap/view/plain_words.h"
+#include "ddsnap/view/volume_facts.h"
 
 namespace ddsnap {
 
 namespace {
-
-std::string absolute(const std::string& path) {
-  if (path.starts_with('@')) return path;
-  boost::system::error_code error;
-  const auto full = boost::filesystem::canonical(path, error);
-  return error ? path : full.string();
-}
-
-// Configurations that are wrong are `config check`'s to tell.
-std::vector<JobConfig> configs_of(const std::string& folder, const std::string& server) {
-  std::vector<JobConfig> all;
-  const auto names = config_names(folder);
-  if (!names) return all;
-  for (const std::string& name : *names) {
-    auto config = load_job_config(folder, name);
-    if (config && absolute(config->server) == absolute(server)) all.push_back(*std::move(config));
-  }
-  return all;
-}
-
-std::string age_text(std::int64_t then_s, std::int64_t now_s) {
-  if (then_s == 0) return "never";
-  const std::int64_t age_s = now_s - then_s;
-  if (age_s < 0) return "in the future";
-  if (age_s < 120) return fmt::format("{} s ago", age_s);
-  if (age_s < 7200) return fmt::format("{} min ago", age_s / 60);
-  if (age_s < 172'800) return fmt::format("{} h ago", age_s / 3600);
-  return fmt::format("{} days ago", age_s / 86'400);
-}
 
 std::string progress_text(const std::string& what, const JobProgress& progress,
                           std::int64_t now_s) {
@@ -73,7 +43,7 @@ std::string text_of(const JobConfig& config, const JobState& state, std::int64_t
 std::string replication_text(const std::string& config_folder, const std::string& server,
                              std::int64_t now_s) {
   std::string text;
-  for (const JobConfig& config : configs_of(config_folder, server)) {
+  for (const JobConfig& config : configs_of_server(config_folder, server)) {
     const auto state = JobState::load(config.state_folder);
     text += state ? text_of(config, *state, now_s)
                   : fmt::format("{}: {}\n", config.name, state.error().message());
@@ -84,7 +54,7 @@ std::string replication_text(const std::string& config_folder, const std::string
 nlohmann::ordered_json replication_json(const std::string& config_folder,
                                         const std::string& server) {
   nlohmann::ordered_json all = nlohmann::ordered_json::object();
-  for (const JobConfig& config : configs_of(config_folder, server)) {
+  for (const JobConfig& config : configs_of_server(config_folder, server)) {
     const auto state = JobState::load(config.state_folder);
     if (state) all[config.name] = nlohmann::ordered_json::parse(encode_job_state(*state));
     if (!state) all[config.name]["error"] = state.error().message();

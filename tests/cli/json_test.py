@@ -34,6 +34,7 @@ class Json(CliTest):
         host = Host(self, "host", 2 << 20, "[volume]\nserver = {folder}/server\n")
         host.succeed("create", "server", "0")
         self.check("SNAPSHOT", host.succeed("list", "--json", "server"))
+        self.check("EVENT", host.succeed("events", "--once", "--json", "server").splitlines()[-1])
         self.check("STATUS", host.succeed("status", "--json", "server"))
         self.check("CHECK", host.succeed("check", "--json", "server"))
 
