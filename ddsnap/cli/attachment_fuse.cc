@@ -80,6 +80,19 @@ Status end_process(const std::string& pid_path, const std::string& folder, int f
   return fail(ErrorCode::kBusy, fmt::format("process {} does not end", pid));
 }
 
+// By their words, for one whose maker was killed has no pid file yet, and would mount a moment
+// later.
+std::vector<pid_t> processes_with(const std::string& word) {
+  std::vector<pid_t> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    const auto pid = static_cast<pid_t>(std::strtol(entry.path().filename().c_str(), nullptr, 10));
+    const std::string words = pid > 1 ? content_of((entry.path() / "cmdline").string()) : "";
+    if (words.starts_with("nbdfuse") && words.find(word) != std::string::npos) found.push_back(pid);
+  }
+  return found;
+}
+
 }  // namespace
 
 Status LocalAttachment::make_by_fuse(const AttachRequest& request) {
@@ -138,6 +151,11 @@ Status LocalAttachment::end_fuse() const {
   };
   if (!wait_until(is_unmounted)) return fail_errno("cannot unmount", fuse);
   DD_TRY(end_process(path("nbdfuse.pid"), folder_, 0));
+  const std::string disk = path("fuse/disk");
+  for (const pid_t pid : processes_with(disk)) ::kill(pid, SIGKILL);
+  if (!wait_until([&] { return processes_with(disk).empty(); }))
+    return fail(ErrorCode::kBusy, "nbdfuse does not end");
+  if (!wait_until(is_unmounted)) return fail_errno("cannot unmount", fuse);
   return end_process(path("nbdkit.pid"), folder_, SIGTERM);
 }
 
