@@ -185,7 +185,7 @@ class Replication(CliTest):
 
     def damage_a_file(self):
         self.bring_only()
-        victim = self.random.choice(self.waiting())
+        victim = self.waiting()[-1]  # the others may have been applied, and not acknowledged yet
         content = bytearray(victim.read_bytes())
         content[self.random.randrange(len(content))] ^= 0x40
         victim.write_bytes(content)
@@ -195,7 +195,7 @@ class Replication(CliTest):
 
     def cut_a_file(self):
         self.bring_only()
-        victim = self.random.choice(self.waiting())
+        victim = self.waiting()[-1]  # the others may have been applied, and not acknowledged yet
         os.truncate(victim, self.random.randrange(victim.stat().st_size))
         said = self.middle.run(*self.middle.job("replicate", at(self.hour)))
         self.assertEqual(said.returncode, 1, said.stderr)
@@ -203,7 +203,7 @@ class Replication(CliTest):
     def lose_a_file(self):
         self.bring_only()
         self.bring_only()
-        self.waiting()[0].unlink()
+        self.waiting()[-2].unlink()
         said = self.middle.run(*self.middle.job("replicate", at(self.hour)))
         self.assertEqual(said.returncode, 1, said.stderr)
         self.assertIn(b"which is not here", said.stderr)

@@ -133,6 +133,7 @@ class Chain(CliTest):
     def recover(self, happened):
         """Nothing goes wrong any more: a few cycles later all is well."""
         for _ in range(MOST_CYCLES):
+            self.revive()  # one that was killed may end a moment later
             said = self.cycle()
             if not said:
                 break
@@ -276,7 +277,6 @@ class Chain(CliTest):
                     stack.enter_context(getattr(self, name)())
                 self.cycle()
                 stack.close()
-                self.revive()
                 self.recover(happened)
         files = [check_file_system(host, self.folder) for host in self.copies]
         self.assertEqual(files, files[:1] * 3)

@@ -80,7 +80,7 @@ class Soak:
             if other.failure:
                 raise other.failure
         since = self.volume.disturbances.count()
-        ended = {name: process.poll() for name, process in self.volume.stand.processes.items()
+        ended = {name: process.poll() for name, process in list(self.volume.stand.processes.items())
                  if process.poll() is not None}
         if ended and not self.volume.disturbances.any_since(since):
             raise AssertionError(f"ended by themselves: {ended}")

@@ -44,10 +44,6 @@ class SoakVolume:
                         for number in range(WRITERS)]
 
     def start(self):
-        # Zeros take no slot when they are saved: on a blank volume the first snapshot fills no store.
-        with open(self.stand.origin, "r+b") as origin:
-            origin.seek(self.fio_at_bytes)
-            origin.write(self.chaos.randbytes(self.fio_bytes))
         self.stand.start_all()
         for writer in self.writers:
             writer.start()
