@@ -1,6 +1,7 @@
 """A Ceph cluster of one monitor and one memory-backed OSD on the loopback address, without root's
 folders and without authentication. Started, used and gone within a test."""
 
+import json
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ import uuid
 
 PROGRAMS = ("rbd", "ceph", "ceph-mon", "ceph-osd", "ceph-authtool", "monmaptool")
 PATIENCE_S = 240  # a cluster on a busy machine
+POLL_S = 0.2
 
 CONFIGURATION = """[global]
 fsid = {fsid}
@@ -49,6 +51,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def ended_within(daemon, seconds):
+    try:
+        daemon.wait(seconds)
+        return True
+    except subprocess.TimeoutExpired:
+        return False
+
+
 class CephNode:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="ddsnap-ceph-")
@@ -69,14 +79,26 @@ class CephNode:
 
     def run_when_ready(self, *words):
         """A monitor that has only just come up may refuse what it grants a moment later."""
-        deadline = time.monotonic() + PATIENCE_S
+        monitor, deadline = self.daemons[0], time.monotonic() + PATIENCE_S
         while True:
             try:
                 return self.run(*words)
             except RuntimeError:
-                if time.monotonic() > deadline:
+                if ended_within(monitor, POLL_S) or time.monotonic() > deadline:
                     raise
-                time.sleep(0.2)
+
+    def start_osd(self):
+        """An OSD that asks the monitor before the monitor's map has reached it names no cluster, is
+        refused with 'wrong fsid', and ends: a race of Ceph 16, cured by starting it again."""
+        deadline = time.monotonic() + PATIENCE_S
+        osd = None
+        while time.monotonic() < deadline:
+            if osd is None or ended_within(osd, POLL_S):
+                osd = self.daemon("ceph-osd", "-i", "0", "-f")
+            if json.loads(self.run("ceph", "osd", "stat", "--format", "json"))["num_up_osds"] == 1:
+                return
+        with open(os.path.join(self.folder, "osd.0.log"), encoding="utf-8", errors="replace") as log:
+            raise RuntimeError("the OSD did not come up:\n" + "".join(log.readlines()[-20:]))
 
     def start(self):
         fsid, osd, port = str(uuid.uuid4()), str(uuid.uuid4()), free_port()
@@ -89,12 +111,14 @@ class CephNode:
         self.run_when_ready("ceph", "--connect-timeout", str(PATIENCE_S), "osd", "new", osd)
         os.mkdir(os.path.join(self.folder, "osd"))
         self.run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
-        self.daemon("ceph-osd", "-i", "0", "-f")
+        self.start_osd()
         self.run("ceph", "osd", "pool", "create", "rbd", "4")
 
     def daemon(self, *words):
-        self.daemons.append(subprocess.Popen(words, cwd=self.folder, env=self.environment,
-                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        started = subprocess.Popen(words, cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        self.daemons.append(started)
+        return started
 
     def close(self):
         for daemon in reversed(self.daemons):
