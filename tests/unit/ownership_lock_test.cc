@@ -12,7 +12,7 @@
 
 #include <chrono>
 #include <filesystem>
-#include <thread>
+#include <future>
 
 #include "ddsnap/io/file_device.h"
 #include "tests/support/temp_dir.h"
@@ -168,14 +168,13 @@ TEST_F(OwnershipLockTest, PatienceOutlastsTheLastWritesOfAnother) {
   const auto device = open(), other = open();
   auto held = take(*other, LockBytes::all());
   ASSERT_TRUE(held);
-  std::thread leaves([&] {
-    // Released only after the other has asked at least once: it asks at once, then after pauses.
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    held->release();
+  auto patient = std::async(std::launch::async, [&] {
+    return OwnershipLock::take_patiently(device->fd(), LockBytes::server(), LockMode::kExclusive,
+                                         path_);
   });
-  const auto lock =
-      OwnershipLock::take_patiently(device->fd(), LockBytes::server(), LockMode::kExclusive, path_);
-  leaves.join();
+  EXPECT_EQ(patient.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  held->release();
+  const auto lock = patient.get();
   EXPECT_TRUE(lock) << lock.error().message();
 }
 
