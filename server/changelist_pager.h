@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "ddsnap/wire/cli_messages.h"
 #include "server/parked_questions.h"
 #include "server/volume_parts.h"
 

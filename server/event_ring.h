@@ -11,7 +11,7 @@
 #include <mutex>
 
 #include "ddsnap/base/log.h"
-#include "ddsnap/wire/messages.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "ddsnap/wire/cli_messages.h"
 #include "server/volume_parts.h"
 
 namespace ddsnap {

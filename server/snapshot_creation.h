@@ -19,6 +19,7 @@
 #include <string>
 
 #include "ddsnap/base/random.h"
+#include "ddsnap/wire/cli_messages.h"
 #include "server/barrier.h"
 #include "server/now.h"
 #include "server/volume_parts.h"

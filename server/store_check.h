@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "ddsnap/wire/cli_messages.h"
 #include "server/parked_questions.h"
 #include "server/volume_parts.h"
 

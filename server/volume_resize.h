@@ -7,6 +7,7 @@
 // Threads   None inside.
 #pragma once
 
+#include "ddsnap/wire/cli_messages.h"
 #include "server/origin_watch.h"
 #include "server/volume_parts.h"
 

@@ -3,6 +3,7 @@
 // Threads   None inside. Every answer is one bounded message.
 #pragma once
 
+#include "ddsnap/wire/cli_messages.h"
 #include "server/volume_parts.h"
 
 namespace ddsnap {

@@ -19,7 +19,7 @@
 
 #include "ddsnap/base/result.h"
 #include "ddsnap/base/unique_fd.h"
-#include "ddsnap/wire/messages.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "ddsnap/replica/server_client.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "ddsnap/wire/messages.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

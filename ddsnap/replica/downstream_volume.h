@@ -4,7 +4,7 @@
 #pragma once
 
 #include "ddsnap/replica/downstream.h"
-#include "ddsnap/wire/messages.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "ddsnap/base/uuid.h"
-#include "ddsnap/wire/messages.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

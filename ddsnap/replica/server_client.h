@@ -11,8 +11,8 @@
 #include "ddsnap/base/limits.h"
 #include "ddsnap/base/result.h"
 #include "ddsnap/delta/changelist.h"
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/wire/connection.h"
-#include "ddsnap/wire/messages.h"
 
 namespace ddsnap {
 

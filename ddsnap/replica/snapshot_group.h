@@ -18,6 +18,7 @@
 
 #include "ddsnap/io/frozen_mounts.h"
 #include "ddsnap/replica/server_client.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

@@ -25,7 +25,7 @@
 #include "ddsnap/replica/downstream.h"
 #include "ddsnap/replica/peeked_source.h"
 #include "ddsnap/replica/volume_record.h"
-#include "ddsnap/wire/messages.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

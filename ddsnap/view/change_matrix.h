@@ -18,6 +18,7 @@
 #include "ddsnap/base/result.h"
 #include "ddsnap/delta/changelist.h"
 #include "ddsnap/replica/server_client.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

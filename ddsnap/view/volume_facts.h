@@ -16,7 +16,7 @@
 #include "ddsnap/base/result.h"
 #include "ddsnap/replica/job_config.h"
 #include "ddsnap/replica/server_client.h"
-#include "ddsnap/wire/messages.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

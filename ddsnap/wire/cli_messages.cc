@@ -1,4 +1,5 @@
 // What the command line asks a server: snapshots, priorities, use counts, status, targets.
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/base/limits.h"
 #include "ddsnap/wire/codec.h"
 

@@ -1,5 +1,6 @@
 // The long answers to the command line: status, changelists and checks.
 #include "ddsnap/base/limits.h"
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/wire/codec.h"
 
 namespace ddsnap {

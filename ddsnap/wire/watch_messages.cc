@@ -1,5 +1,6 @@
 // What watchers ask a server: who holds the room in the snapstore, and what happened.
 #include "ddsnap/base/limits.h"
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/wire/codec.h"
 
 namespace ddsnap {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ddsnap/target/server_finder.h"
-#include "ddsnap/wire/messages.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap {
 

@@ -1,6 +1,7 @@
 // Bytes as a stream of frames, in pieces, and as the body of every message there is: decoded, what
 // is accepted is encoded again to the very same bytes (so no two bodies mean one thing, and nothing
 // that is read is ignored).
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/wire/frame_buffer.h"
 #include "ddsnap/wire/messages.h"
 #include "tests/fuzz/fuzz_target.h"

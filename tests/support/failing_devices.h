@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "ddsnap/wire/cli_messages.h"
 #include "tests/support/volume_harness.h"
 
 namespace ddsnap::test {

@@ -18,6 +18,7 @@
 
 #include "ddsnap/target/origin_target.h"
 #include "ddsnap/target/snapshot_target.h"
+#include "ddsnap/wire/cli_messages.h"
 #include "server/served_devices.h"
 #include "server/server_loop.h"
 #include "server/system_probe.h"

@@ -1,4 +1,5 @@
 #include "tests/support/sim_client.h"
+#include "ddsnap/wire/cli_messages.h"
 
 #include <algorithm>
 

@@ -1,6 +1,7 @@
 #include "tests/support/sim_stranger.h"
 
 #include "ddsnap/base/endian.h"
+#include "ddsnap/wire/cli_messages.h"
 
 namespace ddsnap::test {
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/wire/frame_buffer.h"
 #include "ddsnap/wire/messages.h"
 #include "server/volume.h"

@@ -1,34 +1,34 @@
 #include "tests/support/volume_sim.h"
 
 #include <algorithm>
-#include <deque>
 #include <memory>
 #include <vector>
 
-#include "tests/support/sim_client.h"
-#include "tests/support/sim_origin_target.h"
+#include "tests/support/sim_population.h"
 #include "tests/support/sim_server.h"
-#include "tests/support/sim_snapshot_target.h"
-#include "tests/support/sim_stranger.h"
 
 namespace ddsnap::test {
 
 namespace {
 
-constexpr std::size_t kClients = 3;
 constexpr std::size_t kCrashImages = 8;
 constexpr std::uint64_t kRestDeadline = 400 * kSimSecond;
 // Each create that waits behind others may cost a barrier's deadline.
 constexpr std::uint64_t kLongStallGrace = 400 * kSimSecond;
-constexpr std::uint64_t kLongStall = 100 * kSimSecond;
 
 class VolumeSim {
  public:
   VolumeSim(std::uint64_t seed, std::uint64_t operations, bool is_verbose)
-      : seed_(seed), operations_(operations), host_(seed, is_verbose), server_(host_) {
-    host_.is_gone = [this](const Attachment& attachment) { return is_gone(attachment); };
-    host_.origin_writer = [this] { return origin_writer(); };
-    host_.reader_of = [this](const Uuid& snapshot) { return reader_of(snapshot); };
+      : seed_(seed),
+        operations_(operations),
+        host_(seed, is_verbose),
+        server_(host_),
+        population_(host_) {
+    host_.is_gone = [this](const Attachment& attachment) {
+      return population_.is_gone(attachment);
+    };
+    host_.origin_writer = [this] { return population_.origin_writer(); };
+    host_.reader_of = [this](const Uuid& snapshot) { return population_.reader_of(snapshot); };
     host_.check_landing = [this](ChunkNr chunk) { server_.check_landing(chunk); };
   }
 
@@ -49,26 +49,13 @@ class VolumeSim {
   void plan_power_cut();
   void step();
 
-  // ---- who lives in it ----
-  void populate();
-  void keep_origin_target();
-  void keep_snapshot_target(std::size_t place);
-  void drive(SimOriginTarget& target);
-  void drive(SimSnapshotTarget& target);
-  void drive(SimClient& client);
-  void drive(SimStranger& stranger);
+  // ---- what befalls it ----
   void plan_faults();
   void every(std::uint64_t mean_ns, void (VolumeSim::*act)());
-  void kill_target();
-  void stall_target();
+  void kill_target() { population_.kill_any(); }
+  void stall_target() { population_.stall_any(); }
   void cut_line() { host_.network.cut_any(); }
   void fail_io();
-  std::vector<SimTarget*> living();
-
-  // ---- what the parts ask ----
-  bool is_gone(const Attachment& attachment) const;
-  std::string origin_writer() const;
-  std::string reader_of(const Uuid& snapshot) const;
 
   // ---- the end ----
   void come_to_rest();
@@ -89,13 +76,9 @@ class VolumeSim {
   const std::uint64_t operations_;
   SimHost host_;
   SimServer server_;
+  SimPopulation population_;
+  const SimOriginTarget* newcomer_ = nullptr;  // the last target, at the very end
   std::uint64_t last_world_ = 0;
-  std::uint64_t last_target_ = 0;
-  // Never shrink within a world: events name them.
-  std::deque<std::unique_ptr<SimOriginTarget>> origin_targets_;
-  std::deque<std::unique_ptr<SimSnapshotTarget>> snapshot_targets_;
-  std::deque<std::unique_ptr<SimClient>> clients_;
-  std::deque<std::unique_ptr<SimStranger>> strangers_;
 };
 
 // ---- the world ----
@@ -124,7 +107,7 @@ void VolumeSim::boot() {
   host_.boot_id = Uuid::make(host_.random);
   plan_power_cut();
   server_.start_after(host_.random.below(100 * kSimMs));
-  populate();
+  population_.populate();
   plan_faults();
 }
 
@@ -142,10 +125,7 @@ void VolumeSim::power_cut() {
   host_.events.clear();
   host_.network.power_cut();
   server_.vanish();
-  origin_targets_.clear();
-  snapshot_targets_.clear();
-  clients_.clear();
-  strangers_.clear();
+  population_.clear();
   const std::vector<SimImage> images = host_.world->crash_images(kCrashImages);
   const SimImage& image = images[host_.random.below(images.size())];
   host_.trace("POWER CUT at operation {}: {}", host_.world->operations(), image.description);
@@ -162,99 +142,6 @@ void VolumeSim::step() {
   if (host_.world->crashed() && !host_.is_over()) power_cut();
 }
 
-// ---- who lives in it ----
-
-void VolumeSim::populate() {
-  for (std::size_t i = 0; i < host_.shape.origin_targets; ++i) keep_origin_target();
-  for (std::size_t i = 0; i < host_.shape.snapshot_targets; ++i) keep_snapshot_target(i);
-  for (std::size_t i = 0; i < kClients; ++i) {
-    clients_.push_back(std::make_unique<SimClient>(host_, fmt::format("client{}", i)));
-    drive(*clients_.back());
-  }
-  for (std::size_t i = 0; i < host_.shape.strangers && !host_.is_calm; ++i) {
-    strangers_.push_back(std::make_unique<SimStranger>(host_, fmt::format("stranger{}", i)));
-    drive(*strangers_.back());
-  }
-}
-
-// One place after another has a target, and a new one after that one's death.
-void VolumeSim::keep_origin_target() {
-  host_.events.after(host_.pause_ns(200 * kSimMs), [this] {
-    if (host_.is_calm) return;
-    origin_targets_.push_back(
-        std::make_unique<SimOriginTarget>(host_, fmt::format("origin{}", ++last_target_)));
-    origin_targets_.back()->start();
-    drive(*origin_targets_.back());
-  });
-}
-
-void VolumeSim::keep_snapshot_target(std::size_t place) {
-  host_.events.after(host_.pause_ns(200 * kSimMs), [this, place] {
-    if (host_.is_calm) return;
-    std::vector<std::string> tags;
-    for (const auto& boundary : host_.truth.boundaries())
-      if (boundary.is_readable()) tags.push_back(boundary.tag);
-    if (tags.empty()) return keep_snapshot_target(place);
-    const std::string tag = tags[host_.random.below(tags.size())];
-    snapshot_targets_.push_back(
-        std::make_unique<SimSnapshotTarget>(host_, fmt::format("snapshot{}", ++last_target_), tag));
-    snapshot_targets_.back()->start();
-    drive(*snapshot_targets_.back());
-  });
-}
-
-void VolumeSim::drive(SimOriginTarget& target) {
-  host_.events.after(host_.pause_ns(40 * kSimMs), [this, &target] {
-    if (host_.is_calm) return;
-    if (target.is_dead()) return keep_origin_target();
-    const std::uint64_t roll = host_.random.below(1000);
-    if (target.is_stalled() || roll < 720) {
-      target.write();
-    } else if (roll < 940) {
-      target.read();
-    } else if (roll < 996) {
-      target.flush();
-    } else {
-      target.leave();
-    }
-    drive(target);
-  });
-}
-
-void VolumeSim::drive(SimSnapshotTarget& target) {
-  host_.events.after(host_.pause_ns(40 * kSimMs), [this, &target] {
-    if (host_.is_calm) return;
-    if (target.is_dead()) return keep_snapshot_target(0);
-    const std::uint64_t roll = host_.random.below(1000);
-    if (target.is_useless() || roll >= 988) {
-      target.leave();
-    } else if (roll < 800) {
-      target.read();
-    } else if (roll < 950) {
-      target.write();
-    } else {
-      target.flush();
-    }
-    drive(target);
-  });
-}
-
-void VolumeSim::drive(SimClient& client) {
-  host_.events.after(host_.pause_ns(50 * kSimMs), [this, &client] {
-    if (host_.is_calm) return;
-    client.act();
-    drive(client);
-  });
-}
-
-void VolumeSim::drive(SimStranger& stranger) {
-  host_.events.after(host_.pause_ns(100 * kSimMs), [this, &stranger] {
-    if (host_.is_calm) return stranger.leave();
-    stranger.act();
-    drive(stranger);
-  });
-}
-
 void VolumeSim::every(std::uint64_t mean_ns, void (VolumeSim::*act)()) {
   if (mean_ns == 0) return;
   host_.events.after(1 + host_.random.below(2 * mean_ns), [this, mean_ns, act] {
@@ -269,37 +156,6 @@ void VolumeSim::plan_faults() {
   every(host_.shape.line_cut_mean_ns, &VolumeSim::cut_line);
   every(host_.shape.stall_mean_ns, &VolumeSim::stall_target);
   if (host_.shape.has_io_errors) every(300 * kSimMs, &VolumeSim::fail_io);
-}
-
-std::vector<SimTarget*> VolumeSim::living() {
-  std::vector<SimTarget*> all;
-  for (const auto& target : origin_targets_)
-    if (!target->is_dead()) all.push_back(target.get());
-  for (const auto& target : snapshot_targets_)
-    if (!target->is_dead()) all.push_back(target.get());
-  return all;
-}
-
-void VolumeSim::kill_target() {
-  const auto all = living();
-  if (all.empty()) return;
-  ++host_.tally.target_kills;
-  all[host_.random.below(all.size())]->kill();
-}
-
-void VolumeSim::stall_target() {
-  const auto all = living();
-  if (all.empty()) return;
-  ++host_.tally.stalls;
-  SimTarget& target = *all[host_.random.below(all.size())];
-  if (host_.shape.has_long_stalls && host_.one_in(6)) {
-    host_.trace("{} stalls for good", target.label());
-    target.stall_for_good();
-    // Somebody finds it so in the end.
-    host_.events.after(kLongStall + host_.random.below(kLongStall), [&target] { target.kill(); });
-    return;
-  }
-  target.stall_for(host_.random.below(host_.one_in(8) ? 4 * kSimSecond : 100 * kSimMs));
 }
 
 void VolumeSim::fail_io() {
@@ -320,53 +176,21 @@ void VolumeSim::fail_io() {
                        [this] { server_.process().fault.reset(); });
 }
 
-// ---- what the parts ask ----
-
-bool VolumeSim::is_gone(const Attachment& attachment) const {
-  if (attachment.boot_id != host_.boot_id) return true;
-  for (const auto& target : origin_targets_)
-    if (target->uuid() == attachment.target_uuid) return target->is_gone();
-  for (const auto& target : snapshot_targets_)
-    if (target->uuid() == attachment.target_uuid) return target->is_gone();
-  return true;
-}
-
-std::string VolumeSim::origin_writer() const {
-  for (const auto& target : origin_targets_)
-    if (target->has_writes_in_flight()) return target->to_text();
-  return {};
-}
-
-std::string VolumeSim::reader_of(const Uuid& snapshot) const {
-  for (const auto& target : snapshot_targets_)
-    if (target->may_use(snapshot)) return target->to_text();
-  return {};
-}
-
 // ---- the end ----
 
 bool VolumeSim::are_clients_idle() const {
-  return server_.is_up() &&
-         std::ranges::all_of(clients_, [](const auto& client) { return client->is_idle(); });
+  return server_.is_up() && population_.are_clients_idle();
 }
 
 bool VolumeSim::is_at_rest() const {
-  const auto is_idle = [](const auto& target) { return target->is_idle(); };
   return are_clients_idle() && server_.is_idle() && !server_.store()->failed() &&
-         std::ranges::all_of(origin_targets_, is_idle) &&
-         std::ranges::all_of(snapshot_targets_, is_idle);
+         population_.are_targets_idle();
 }
 
 std::string VolumeSim::who_waits() const {
   std::string text = server_.is_up() ? "" : " the server is down;";
   if (server_.is_up() && !server_.is_idle()) text += " the server is busy;";
-  for (const auto& client : clients_)
-    if (!client->is_idle()) text += " " + client->to_text() + ";";
-  for (const auto& target : origin_targets_)
-    if (!target->is_idle()) text += " " + target->to_text() + ";";
-  for (const auto& target : snapshot_targets_)
-    if (!target->is_idle()) text += " " + target->to_text() + ";";
-  return text;
+  return text + population_.who_waits();
 }
 
 void VolumeSim::run_until(std::uint64_t until_ns, bool (VolumeSim::*is_done)() const) {
@@ -382,10 +206,10 @@ void VolumeSim::come_to_rest() {
   host_.world->crash_at_operation(UINT64_MAX);
   server_.spare();
   const bool has_stalled = std::ranges::any_of(
-      living(), [](const SimTarget* target) { return target->is_stalled_for_good(); });
+      population_.living(), [](const SimTarget* target) { return target->is_stalled_for_good(); });
   // Those who stall for good hold up nobody for ever (T2, T6).
   if (has_stalled) run_until(host_.events.now_ns() + kLongStallGrace, &VolumeSim::are_clients_idle);
-  for (SimTarget* target : living())
+  for (SimTarget* target : population_.living())
     if (target->is_stalled_for_good()) target->kill();
   run_until(host_.events.now_ns() + kRestDeadline, &VolumeSim::is_at_rest);
 }
@@ -393,7 +217,7 @@ void VolumeSim::come_to_rest() {
 std::string VolumeSim::check_dropped() const {
   for (const auto& boundary : host_.truth.boundaries()) {
     if (!boundary.is_dropping) continue;
-    const std::string reader = reader_of(boundary.uuid);
+    const std::string reader = population_.reader_of(boundary.uuid);
     if (reader.empty())
       return fmt::format("snapshot {} is given up, nobody reads it, and it is not gone (T6)",
                          boundary.tag);
@@ -429,13 +253,13 @@ bool VolumeSim::is_unattended() const {
 }
 
 bool VolumeSim::is_attended() const {
-  return is_at_rest() && origin_targets_.back()->is_attached();
+  return is_at_rest() && newcomer_->is_attached();
 }
 
 // Again and again: they leave only with the line up.
 void VolumeSim::all_leave() {
   if (is_unattended()) return;
-  for (const auto& target : origin_targets_) target->leave();
+  population_.ask_origin_targets_to_leave();
   host_.events.after(100 * kSimMs, [this] { all_leave(); });
 }
 
@@ -454,9 +278,7 @@ void VolumeSim::write_behind_its_back() {
   static_cast<void>(
       host_.origin().write_at(std::uint64_t{sector} * kSimSectorBytes,
                               host_.contents.bytes_of(host_.contents.make(), sector)));
-  origin_targets_.push_back(
-      std::make_unique<SimOriginTarget>(host_, fmt::format("origin{}", ++last_target_)));
-  origin_targets_.back()->start();
+  newcomer_ = &population_.add_origin_target();
   run_until(host_.events.now_ns() + kRestDeadline, &VolumeSim::is_attended);
   if (host_.is_over()) return;
   ++host_.tally.spoilt_origins;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/wire/connection.h"
 #include "server/agent_link.h"
 #include "server/clock.h"

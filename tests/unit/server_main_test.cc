@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "agent/agent_main.h"
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/wire/connection.h"
 #include "ddsnap/wire/device_identity.h"
 #include "server/store/snap_store.h"

@@ -3,6 +3,7 @@
 // store; no targets, so that nothing but the volume flushes.
 #include <gtest/gtest.h>
 
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/wire/messages.h"
 #include "server/volume.h"
 #include "tests/support/sim_device.h"

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/wire/socket.h"
 
 namespace ddsnap {

@@ -2,6 +2,7 @@
 // it it is refused with kDamaged; random damage never does worse than that. And the bytes are those
 // of tests/golden/protocol_v1.txt, which changes only together with the protocol's version.
 // DDSNAP_UPDATE_GOLDEN=1 writes the golden file anew.
+#include "ddsnap/wire/cli_messages.h"
 #include "ddsnap/wire/messages.h"
 
 #include <fmt/format.h>
