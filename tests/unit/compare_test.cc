@@ -107,19 +107,27 @@ Pair random_pair(std::uint64_t seed) {
   return make_pair_of_volumes(seed, old_size, new_size, chunk_shift);
 }
 
+void expect_compared(const Pair& pair, BlockDevice& from, BlockDevice& to, unsigned workers) {
+  WorkContext context = with_workers(workers);
+  const auto list = compare_devices(from, to, pair.chunk_shift, context);
+  ASSERT_OK(list);
+  expect_same(*list, expected_list(pair));
+}
+
+void expect_same_by_digest(const Pair& pair, const Bytes& digest, BlockDevice& to) {
+  const auto by_digest = with_digest(digest, to);
+  ASSERT_OK(by_digest);
+  expect_same(*by_digest, expected_list(pair));
+}
+
 TEST(Compare, DevicesInMemory) {
   for (std::uint64_t seed = 1; seed <= kRounds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Pair pair = random_pair(seed);
     const auto from = device_of(pair.old_bytes);
     const auto to = device_of(pair.new_bytes);
-    WorkContext context = with_workers(1 + seed % 3);
-    const auto list = compare_devices(*from, *to, pair.chunk_shift, context);
-    ASSERT_OK(list);
-    expect_same(*list, expected_list(pair));
-    const auto by_digest = with_digest(digest_of(*from, pair.chunk_shift), *to);
-    ASSERT_OK(by_digest);
-    expect_same(*by_digest, expected_list(pair));
+    expect_compared(pair, *from, *to, 1 + seed % 3);
+    expect_same_by_digest(pair, digest_of(*from, pair.chunk_shift), *to);
   }
 }
 
@@ -131,16 +139,11 @@ TEST(Compare, SparseFiles) {
     const Pair pair = random_pair(seed);
     const auto from = sparse_file(dir, "old", pair.old_bytes, random);
     const auto to = sparse_file(dir, "new", pair.new_bytes, random);
-    WorkContext context = with_workers(2);
-    const auto list = compare_devices(*from, *to, pair.chunk_shift, context);
-    ASSERT_OK(list);
-    expect_same(*list, expected_list(pair));
+    expect_compared(pair, *from, *to, 2);
     const Bytes digest = digest_of(*from, pair.chunk_shift);
     EXPECT_TRUE(digest == digest_of(*device_of(pair.old_bytes), pair.chunk_shift))
         << "how zeros are stored must not matter";
-    const auto by_digest = with_digest(digest, *to);
-    ASSERT_OK(by_digest);
-    expect_same(*by_digest, expected_list(pair));
+    expect_same_by_digest(pair, digest, *to);
   }
 }
 
@@ -152,14 +155,9 @@ TEST(Compare, Files) {
   const auto from = sparse_file(dir, "old", pair.old_bytes, random);
   const auto to = sparse_file(dir, "new", pair.new_bytes, random);
   for (const unsigned workers : {0u, 1u, 4u}) {
-    WorkContext context = with_workers(workers);
-    const auto list = compare_devices(*from, *to, pair.chunk_shift, context);
-    ASSERT_OK(list);
-    expect_same(*list, expected_list(pair));
+    expect_compared(pair, *from, *to, workers);
   }
-  const auto by_digest = with_digest(digest_of(*from, pair.chunk_shift), *to);
-  ASSERT_OK(by_digest);
-  expect_same(*by_digest, expected_list(pair));
+  expect_same_by_digest(pair, digest_of(*from, pair.chunk_shift), *to);
 }
 
 // More than one region, and nothing but a few chunks in them.

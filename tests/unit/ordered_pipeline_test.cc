@@ -11,79 +11,23 @@
 #include <random>
 #include <set>
 
+#include "tests/support/pipeline_plan.h"
+
 namespace ddsnap {
 namespace {
 
 struct NumberJob {
   std::uint64_t number = 0;
   std::uint64_t square = 0;
-  std::size_t bytes = 0;
+  std::size_t bytes = 100;
   std::size_t weight_bytes() const { return bytes; }
 };
 using Pipeline = OrderedPipeline<NumberJob>;
 
-constexpr std::uint64_t kNever = ~std::uint64_t{0};
-
-struct Plan {
-  std::uint64_t jobs = 0;
-  std::uint64_t produce_fails_at = kNever;
-  std::uint64_t work_fails_at = kNever;
-  std::uint64_t consume_fails_at = kNever;
-};
-
-std::unexpected<Error> failure(const std::string& stage, std::uint64_t number) {
-  return fail(ErrorCode::kFailed, stage + " " + std::to_string(number));
-}
-
-void dawdle(std::uint64_t salt) {
-  std::minstd_rand random(static_cast<unsigned>(salt + 1));
-  for (auto turns = random() % 4; turns > 0; --turns) std::this_thread::yield();
-}
-
-struct Outcome {
-  std::vector<std::uint64_t> squares;
-  std::string error;
-  bool operator==(const Outcome&) const = default;
-};
-
-Outcome plain_loop(const Plan& plan) {
-  Outcome outcome;
-  for (std::uint64_t number = 0;; ++number) {
-    if (number == plan.produce_fails_at) outcome.error = failure("produce", number).error().text;
-    if (!outcome.error.empty() || number == plan.jobs) return outcome;
-    if (number == plan.work_fails_at)
-      outcome.error = failure("work", number).error().text;
-    else if (number == plan.consume_fails_at)
-      outcome.error = failure("consume", number).error().text;
-    if (!outcome.error.empty()) return outcome;
-    outcome.squares.push_back(number * number);
-  }
-}
-
-Outcome pipeline(const Plan& plan, const PipelineLimits& limits) {
-  Outcome outcome;
+test::PipelineOutcome pipeline(const test::PipelinePlan& plan, const PipelineLimits& limits) {
+  test::PipelineOutcome outcome;
   std::uint64_t next = 0;
-  Pipeline::Stages stages{.produce = [&](NumberJob& job) -> Result<bool> {
-                            dawdle(next);
-                            if (next == plan.produce_fails_at) return failure("produce", next);
-                            if (next == plan.jobs) return false;
-                            job = {.number = next++, .square = 0, .bytes = 100};
-                            return true;
-                          },
-                          .work = [&](NumberJob& job, unsigned) -> Status {
-                            dawdle(job.number * 7);
-                            if (job.number == plan.work_fails_at)
-                              return failure("work", job.number);
-                            job.square = job.number * job.number;
-                            return {};
-                          },
-                          .consume = [&](NumberJob& job) -> Status {
-                            dawdle(job.number * 13);
-                            if (job.number == plan.consume_fails_at)
-                              return failure("consume", job.number);
-                            outcome.squares.push_back(job.square);
-                            return {};
-                          }};
+  auto stages = test::make_stages<Pipeline::Stages>(plan, next, outcome);
   const Interruption never;
   const Status status = Pipeline(limits, never, stages).run();
   if (!status) outcome.error = status.error().text;
@@ -95,14 +39,11 @@ TEST(OrderedPipeline, DoesWhatAPlainLoopDoes) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);
   for (int round = 0; round < 60; ++round) {
-    Plan plan{.jobs = random() % 60};
-    if (random() % 3 == 0) plan.produce_fails_at = random() % 60;
-    if (random() % 3 == 0) plan.work_fails_at = random() % 60;
-    if (random() % 3 == 0) plan.consume_fails_at = random() % 60;
+    const test::PipelinePlan plan = test::draw_plan(random);
     const PipelineLimits limits{.workers = 1 + static_cast<unsigned>(random() % 4),
                                 .memory_bytes = random() % 2000,
                                 .max_jobs = random() % 12};
-    EXPECT_EQ(pipeline(plan, limits), plain_loop(plan)) << "round " << round;
+    EXPECT_EQ(pipeline(plan, limits), test::plain_loop(plan)) << "round " << round;
   }
 }
 
@@ -120,7 +61,7 @@ TEST(OrderedPipeline, KeepsToItsMemoryAndItsNumberOfJobs) {
                             return ++next <= 100;
                           },
                           .work = [](NumberJob& job, unsigned) -> Status {
-                            dawdle(job.number);
+                            test::dawdle(job.number);
                             return {};
                           },
                           .consume = [&](NumberJob&) -> Status {
@@ -141,7 +82,7 @@ TEST(OrderedPipeline, GivesEachWorkerItsNumberAndOneCallAtATime) {
   Pipeline::Stages stages{.produce = [&](NumberJob&) -> Result<bool> { return ++next <= 100; },
                           .work = [&](NumberJob& job, unsigned worker) -> Status {
                             if (worker >= kWorkers || ++calls[worker] != 1) is_doubled = true;
-                            dawdle(job.number);
+                            test::dawdle(job.number);
                             --calls[worker];
                             return {};
                           },
@@ -160,7 +101,7 @@ TEST(OrderedPipeline, EndsWhenInterruptedThoughThereIsAlwaysMore) {
                           .consume = [&](NumberJob&) -> Status {
                             const std::uint64_t one = 1;
                             if (++consumed == 50 && ::write(event, &one, sizeof one) != 8)
-                              return failure("write", 0);
+                              return test::failure("write", 0);
                             return {};
                           }};
   const Status status = Pipeline({.workers = 2, .memory_bytes = 1000}, interruption, stages).run();
