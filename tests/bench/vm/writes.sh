@@ -11,7 +11,6 @@
 origin=/dev/vda store=/dev/vdb
 volume=/dev/mapper/vol
 volume_sectors=$(sectors $origin)
-burst=32M # written at random in one measurement
 
 # Every block of both disks is there on the host before anything is timed.
 dd if=/dev/zero of=$store bs=1M 2>/dev/null || true
@@ -92,18 +91,19 @@ measure() {  # measure WHAT OPTIONS OF FIO...
   echo "BENCH $system $round $what $(fio --name=$what --thread --filename=$volume --direct=1 --ioengine=libaio --size=256M \
     --randseed=$((round * 7 + 1)) --output-format=terse --terse-version=3 --eta=never "$@")"
 }
-random="--rw=randwrite --bs=4k --iodepth=16 --io_size=$burst"
-long="--rw=write --bs=64k --iodepth=16 --io_size=$burst"
+# Of what is written for the first time there is only so much; what may be done again and again is done for a while.
+beginning=64M # which fresh-64k leaves written
+a_while="--time_based --runtime=2 --iodepth=16"
 
 measure_all() {
-  measure fresh-4k $random
-  measure again-4k $random
+  measure fresh-4k --rw=randwrite --bs=4k --iodepth=16 --io_size=32M
   ${kind}_renew
-  measure fresh-64k $long
-  measure again-64k $long
+  measure fresh-64k --rw=write --bs=64k --iodepth=16 --io_size=$beginning
+  measure again-4k --rw=randwrite --bs=4k --size=$beginning $a_while
+  measure again-64k --rw=write --bs=64k --size=$beginning $a_while
   ${kind}_renew
   measure fresh-4k-alone --rw=randwrite --bs=4k --iodepth=1 --io_size=4M
-  measure read-4k --rw=randread --bs=4k --iodepth=16 --io_size=$burst
+  measure read-4k --rw=randread --bs=4k $a_while
 }
 
 round=1
