@@ -22,7 +22,7 @@ SetEnv DDSNAP_STATE_DIR={state} SHLVL=1
 """
 SSH = """#!/bin/sh
 [ ! -e {control} ] || set -- -o 'ProxyCommand={proxy} {control} %h %p' "$@"
-exec ip netns exec {space} ssh -F none -i {folder}/user_key -o BatchMode=yes -o StrictHostKeyChecking=no \\
+exec nsenter --net=/run/netns/{space} ssh -F none -i {folder}/user_key -o BatchMode=yes -o StrictHostKeyChecking=no \\
   -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=3 -o ServerAliveInterval=1 "$@"
 """
 UNLIMITED = 1 << 40
@@ -101,6 +101,8 @@ class HostChain:
 
     # ---- hosts ----
 
+    # `ip netns exec` would give an sshd its own mount namespace: one started while an inbox's file system is full would keep
+    # that one mounted, and write into it, after it was unmounted here. nsenter changes the network alone.
     # SHLVL keeps the login's bash from what stands in ~/.bashrc, which is not ours to kill in its middle.
     def start_sshd(self, host):
         config = self.folder / f"sshd{host}.conf"
@@ -108,7 +110,7 @@ class HostChain:
         told = self.folder / f"sshd{host}.log"
         with open(told, "wb") as log:
             self.sshds[host] = subprocess.Popen(
-                ["ip", "netns", "exec", self.spaces[host], "/usr/sbin/sshd", "-D", "-e", "-f", config], stderr=log)
+                ["nsenter", f"--net=/run/netns/{self.spaces[host]}", "/usr/sbin/sshd", "-D", "-e", "-f", config], stderr=log)
         # Its links may be down just now.
         wait_until(lambda: b"Server listening on" in told.read_bytes())
 
