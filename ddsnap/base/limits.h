@@ -118,6 +118,7 @@ inline constexpr std::size_t kMaxFramesInFlight = 256;
 inline constexpr unsigned kMaxWorkers = 64;
 inline constexpr std::size_t kDefaultWorkMemoryBytes = 256u << 20;  // --memory
 inline constexpr std::size_t kMinWorkMemoryBytes = 8u << 20;
+inline constexpr std::uint32_t kDefaultBacklog = 24;  // deltas in an outbox that wait
 
 // Sessions between machines
 inline constexpr std::size_t kSessionPieceBytes = 256u << 10;  // of a delta, in one FRAME

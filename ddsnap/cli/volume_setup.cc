@@ -73,11 +73,6 @@ std::string text_of(const JobConfig& config) {
   return text;
 }
 
-Status remove_file(const std::string& path) {
-  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-  return fail_errno("cannot remove", path);
-}
-
 // The locks of a server that has ended are held until its last write is done (S8).
 Result<LockedDevice> lock_when_free(const std::string& path) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);

@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <ranges>
 #include <sstream>
 
+#include "ddsnap/base/size_text.h"
 #include "ddsnap/delta/atomic_file.h"
 #include "ddsnap/replica/acknowledgement.h"
 #include "ddsnap/replica/child.h"
@@ -18,11 +17,6 @@
 namespace ddsnap {
 
 namespace {
-
-Status remove_file(const std::string& path) {
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("cannot remove", path);
-  return {};
-}
 
 // rsync takes it in KiB a second.
 std::uint64_t in_kib(std::uint64_t bytes) {
@@ -135,6 +129,7 @@ Status DeltaOutbox::add(const Upstream& upstream, const std::vector<HeldSnapshot
     progress_.sent = progress_.acknowledged;
     return add(upstream, ours, to);
   }
+  DD_TRY(check_backlog());
   const DeltaName name{.sequence = progress_.sequence + 1,
                        .from = from == nullptr ? Uuid{} : from->uuid,
                        .to = to.uuid};
@@ -146,6 +141,23 @@ Status DeltaOutbox::add(const Upstream& upstream, const std::vector<HeldSnapshot
   progress_.sequence = name.sequence;
   progress_.sent = to.uuid;
   return {};
+}
+
+// Where the other side does not run, its inbox has what the outbox has: neither grows beyond this.
+// When it runs again one delta from the last one on its way makes up for all that was not made.
+Status DeltaOutbox::check_backlog() const {
+  std::uint64_t bytes = 0;
+  for (const DeltaName& one : waiting_) {
+    struct stat facts{};
+    if (::stat((outbox_ + "/" + one.text()).c_str(), &facts) == 0)
+      bytes += static_cast<std::uint64_t>(facts.st_size);
+  }
+  const bool is_too_large = target_.backlog_bytes != 0 && bytes >= target_.backlog_bytes;
+  if (waiting_.size() < target_.backlog && !is_too_large) return {};
+  return fail(ErrorCode::kFailed,
+              fmt::format("{} deltas of {} bytes wait until the other side acknowledges them, "
+                          "and no more are made before; does 'ddsnap replicate' run there?",
+                          waiting_.size(), with_commas(bytes)));
 }
 
 Status DeltaOutbox::bring() {

@@ -13,6 +13,9 @@
 // Shape     The outbox is a chain: each delta goes on where the one before ended, the first from a
 //           snapshot that the other side has. What breaks the chain (a lost file, a downstream put
 //           back) is thrown away, and a new one begins at the newest snapshot that both sides hold.
+//           So many deltas, or bytes, as the configuration allows wait for the other side; then it
+//           makes no more, until some are acknowledged. Nothing is pinned by that: the snapshot
+//           that the next one starts from may become a bookmark.
 // Errors    kFailed where there is no such snapshot any more; as rsync and write_delta().
 // Durable   A delta is in the outbox whole or not at all.
 // Threads   One; those of write_delta() inside.
@@ -37,7 +40,8 @@ class DeltaOutbox {
 
   // What the downstream has, as far as it was told; and what the outbox still has to bring.
   Status catch_up(const std::vector<HeldSnapshot>& ours);
-  // Makes the delta to that snapshot, unless it is on its way.
+  // Makes the delta to that snapshot, unless it is on its way. kFailed, too, while the backlog is
+  // as large as it may become.
   Status add(const Upstream& upstream, const std::vector<HeldSnapshot>& ours,
              const HeldSnapshot& to);
   Status bring();
@@ -49,6 +53,7 @@ class DeltaOutbox {
   Status note_acknowledged(const std::vector<HeldSnapshot>& ours);
   Status drop_delivered();
   Status drop_all();
+  Status check_backlog() const;
   std::string remote(const std::string& name) const;
   Status run_rsync(std::vector<std::string> words);
 

@@ -1,7 +1,6 @@
 #include "ddsnap/replica/inbox.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/filesystem.hpp>
@@ -31,8 +30,7 @@ Status move_file(const std::string& from, const std::string& into_folder) {
   while (const std::size_t got = DD_TRY(source->read(piece)))
     DD_TRY(sink->write(std::span(piece).first(got)));
   DD_TRY(sink->finish());
-  if (::unlink(from.c_str()) != 0) return fail_errno("cannot remove", from);
-  return {};
+  return remove_file(from);
 }
 
 // Whether the file is to blame. All of it is read.
@@ -49,10 +47,6 @@ Status check_names(const DeltaName& name, const DeltaHeader& header) {
 
 }  // namespace
 
-bool Inbox::holds(const Uuid& uuid) const {
-  return find_held(held_, uuid) != nullptr;
-}
-
 Status Inbox::run(std::int64_t now_s) {
   DD_TRY(make_folder(config_.folder));
   held_ = DD_TRY(volume_.held());
@@ -67,7 +61,16 @@ Status Inbox::apply_all() {
   for (const std::string& other : found.others)
     if (other != kAcknowledgementName)
       problems_.push_back(fmt::format("{}/{}: is no delta", config_.folder, other));
-  while (DD_TRY(apply_next(found.deltas))) held_ = DD_TRY(volume_.held());
+  for (;;) {
+    InboxPlan plan = plan_inbox(found.deltas, held_);
+    DD_TRY(clear(plan));
+    found.deltas = std::move(plan.waiting);
+    if (!plan.next || applied_.contains(*plan.next)) break;
+    DD_TRY(apply(*plan.next));
+    if (!applied_.contains(*plan.next)) std::erase(found.deltas, *plan.next);
+    held_ = DD_TRY(volume_.held());
+  }
+  DD_TRY(judge_refused());
   if (!found.deltas.empty())
     problems_.push_back(fmt::format("{}: {} wait for a delta that ends in {}, which is not here",
                                     config_.folder, found.deltas.size(),
@@ -75,21 +78,15 @@ Status Inbox::apply_all() {
   return {};
 }
 
-// The first whose turn it is; false: there is none.
-Result<bool> Inbox::apply_next(std::vector<DeltaName>& waiting) {
-  const auto next = std::ranges::find_if(waiting, [this](const DeltaName& one) {
-    return holds(one.to) || (one.from.is_nil() ? held_.empty() : holds(one.from));
-  });
-  if (next == waiting.end()) return false;
-  const DeltaName name = *next;
-  waiting.erase(next);
-  if (holds(name.to)) {
-    deeds_.push_back(fmt::format("{}: was applied before", name.text()));
-    DD_TRY(put_away(name));
-    return true;
+// What overtook the others goes last, so that they are still known for what they are after a kill.
+Status Inbox::clear(const InboxPlan& plan) {
+  for (const DeltaName& one : plan.overtaken) DD_TRY(remove_overtaken(one, plan.there.back()));
+  for (const DeltaName& one : plan.there) {
+    if (!applied_.contains(one))
+      deeds_.push_back(fmt::format("{}: was applied before", one.text()));
+    DD_TRY(put_away(one));
   }
-  DD_TRY(apply(name));
-  return true;
+  return {};
 }
 
 Status Inbox::apply(const DeltaName& name) {
@@ -101,23 +98,46 @@ Status Inbox::apply(const DeltaName& name) {
     DD_TRY(source->rewind());
     return volume_.receive(*source, {.puts_strangers_back = config_.puts_strangers_back}, context_);
   }();
-  if (received) {
-    deeds_.push_back(
-        fmt::format("{}: applied, and snapshot '{}' taken", name.text(), received->tag));
-    return put_away(name);
+  if (!received) return judge_failure(name, received.error());
+  deeds_.push_back(fmt::format("{}: applied, and snapshot '{}' taken", name.text(), received->tag));
+  applied_.insert(name);
+  return {};
+}
+
+Status Inbox::remove_overtaken(const DeltaName& name, const DeltaName& by) {
+  deeds_.push_back(fmt::format("{}: deleted, {} overtook it", name.text(), by.text()));
+  return remove_file(config_.folder + "/" + name.text());
+}
+
+// The volume went on from what they start from. Once upstream has heard of it, it begins anew.
+Status Inbox::judge_refused() {
+  for (const auto& [name, why] : refused_) {
+    if (!applied_.empty() && applied_.rbegin()->sequence > name.sequence)
+      DD_TRY(remove_overtaken(name, *applied_.rbegin()));
+    else
+      problems_.push_back(fmt::format("{}: {}", name.text(), why));
   }
-  if (received.error().code != ErrorCode::kDamaged) return std::unexpected(received.error());
+  return {};
+}
+
+// Nothing, where the file is to blame: the rest of the inbox goes on without it.
+Status Inbox::judge_failure(const DeltaName& name, Error error) {
+  const std::string path = config_.folder + "/" + name.text();
+  const bool starts_from_newest = name.from.is_nil() || held_.back().uuid == name.from;
+  if (error.code == ErrorCode::kFailed && !starts_from_newest) {
+    refused_.emplace(name, error.text);
+    return {};
+  }
   // The volume's own store may be what is damaged; a file that is in order stays.
-  const bool names_differ = received.error().text.starts_with("is another");
-  if (!names_differ && check_file(path)) return std::unexpected(received.error());
-  return put_aside(name, received.error().text);
+  const bool names_differ = error.text.starts_with("is another");
+  if (error.code != ErrorCode::kDamaged || (!names_differ && check_file(path)))
+    return std::unexpected(std::move(error));
+  return put_aside(name, error.text);
 }
 
 Status Inbox::put_away(const DeltaName& name) {
   const std::string path = config_.folder + "/" + name.text();
-  if (!config_.archive.empty()) return move_file(path, config_.archive);
-  if (::unlink(path.c_str()) != 0) return fail_errno("cannot remove", path);
-  return {};
+  return config_.archive.empty() ? remove_file(path) : move_file(path, config_.archive);
 }
 
 Status Inbox::put_aside(const DeltaName& name, const std::string& why) {

@@ -5,6 +5,8 @@
 //     starts from what the volume has     applied; then archived, or deleted
 //     ends in what the volume has         it came twice: the same, without applying
 //     starts from something else          waits for what comes before it, and that is told
+//     overtaken (inbox_plan.h)            deleted: upstream began anew, and that one is applied
+//     the volume went on from its base    stays until it is overtaken, and that is told
 //     not what its name says, damaged     put aside into bad/, is brought again, and that is told
 //     another name                        left alone, and that is told
 //
@@ -15,12 +17,15 @@
 // Lifetime  Borrows everything for its life.
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "ddsnap/base/work_context.h"
 #include "ddsnap/replica/delta_name.h"
 #include "ddsnap/replica/downstream.h"
+#include "ddsnap/replica/inbox_plan.h"
 #include "ddsnap/replica/job_config.h"
 #include "ddsnap/replica/job_state.h"
 
@@ -40,11 +45,13 @@ class Inbox {
 
  private:
   Status apply_all();
-  Result<bool> apply_next(std::vector<DeltaName>& waiting);
+  Status clear(const InboxPlan& plan);
   Status apply(const DeltaName& name);
+  Status remove_overtaken(const DeltaName& name, const DeltaName& by);
+  Status judge_refused();
+  Status judge_failure(const DeltaName& name, Error error);
   Status put_away(const DeltaName& name);
   Status put_aside(const DeltaName& name, const std::string& why);
-  bool holds(const Uuid& uuid) const;
   Status acknowledge(std::int64_t now_s, const std::string& error);
 
   const InboxConfig& config_;
@@ -53,6 +60,9 @@ class Inbox {
   std::vector<HeldSnapshot> held_;
   std::vector<std::string> problems_;
   std::vector<std::string> deeds_;
+  // Of this run:
+  std::set<DeltaName> applied_;
+  std::map<DeltaName, std::string> refused_;  // and why
   Uuid newest_;
 };
 

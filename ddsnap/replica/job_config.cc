@@ -79,6 +79,14 @@ Setter count(std::uint32_t& value) {
   };
 }
 
+Setter backlog(std::uint32_t& value) {
+  return [&value](const std::string& told) -> Status {
+    value = DD_TRY(parse_count(told));
+    if (value == 0) return fail(ErrorCode::kUsage, "at least one delta must be allowed to wait");
+    return {};
+  };
+}
+
 Setter size(std::uint64_t& value_bytes) {
   return [&value_bytes](const std::string& told) -> Status {
     value_bytes = DD_TRY(parse_size(told));
@@ -185,9 +193,11 @@ Status check_for_transport(const Tree& section, const TargetConfig& target,
     bool is_for_rsync, is_for_ssh, is_for_tcp;
   };
   static constexpr Rule kRules[] = {
-      {"ssh", true, true, false},   {"program", false, true, false}, {"key", false, false, true},
-      {"cert", false, false, true}, {"ca", false, false, true},      {"resync", false, true, true},
-      {"audit", false, true, true},
+      {"ssh", true, true, false},           {"program", false, true, false},
+      {"key", false, false, true},          {"cert", false, false, true},
+      {"ca", false, false, true},           {"resync", false, true, true},
+      {"audit", false, true, true},         {"backlog", true, false, false},
+      {"backlog-size", true, false, false},
   };
   for (const Rule& rule : kRules) {
     const bool is_good = target.transport == Transport::kRsync ? rule.is_for_rsync
@@ -216,6 +226,8 @@ Status take_target(const Tree& section, std::string_view where, JobConfig& confi
       {"key", text(target.key)},
       {"cert", text(target.certificate)},
       {"ca", text(target.authority)},
+      {"backlog", backlog(target.backlog)},
+      {"backlog-size", size(target.backlog_bytes)},
       {"resync", yes_or_no(target.resyncs)},
       {"audit", count(target.audit_parts)},
   };

@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ddsnap/base/limits.h"
 #include "ddsnap/base/result.h"
 #include "ddsnap/replica/retention.h"
 
@@ -41,9 +42,11 @@ struct TargetConfig {
   std::string program;  // ddsnap, there
   std::string key, certificate, authority;  // tcp: files, as TlsFiles
   std::uint32_t period_s = 3600;
-  std::uint64_t rate_limit_bytes = 0;  // 0: none
-  bool resyncs = false;                // ssh, tcp: compare all where changes cannot be sent
-  std::uint32_t audit_parts = 168;     // ssh, tcp: a run audits one of so many parts; 0: none
+  std::uint64_t rate_limit_bytes = 0;       // 0: none
+  std::uint32_t backlog = kDefaultBacklog;  // rsync: so many deltas wait for the other side at most
+  std::uint64_t backlog_bytes = 0;          // and one more than so large they are; 0: no limit
+  bool resyncs = false;                     // ssh, tcp: compare all where changes cannot be sent
+  std::uint32_t audit_parts = 168;          // ssh, tcp: a run audits one of so many parts; 0: none
 };
 
 // How the listener that we start by ssh calls the volume.

@@ -134,11 +134,14 @@ Status Replication::serve_by_files(const TargetConfig& target, TargetProgress& p
   const Uuid before = progress.sent;
   const Status added = outbox.add(upstream, ours, to);
   DD_TRY(outbox.bring());
+  const std::string complaint =
+      outbox.problem().empty() ? "" : "the other side says: " + outbox.problem();
+  if (!added && !complaint.empty())
+    return fail(added.error().code, added.error().message() + "; " + complaint);
   DD_TRY(added);
   if (progress.sent != before)
     how_.tell(fmt::format("{}: '{}' is on its way", target.label, to.tag));
-  if (!outbox.problem().empty())
-    return fail(ErrorCode::kFailed, "the other side says: " + outbox.problem());
+  if (!complaint.empty()) return fail(ErrorCode::kFailed, complaint);
   return {};
 }
 

@@ -41,4 +41,9 @@ Status make_folder(const std::string& path) {
   return {};
 }
 
+Status remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("cannot remove", path);
+  return {};
+}
+
 }  // namespace ddsnap

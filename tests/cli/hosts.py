@@ -22,6 +22,23 @@ def at(hour, minute=0):
     return f"auto-2026{11 + day // 29:02}{1 + day % 28:02}T{hour % 24:02}{minute:02}00Z"
 
 
+RECEIVES = {"take-snapshots": "no"}
+
+
+def job_config(volume, keep_hourly, inbox=None, **targets):
+    """The text of a volume's configuration. In it, {folder} stands for the folder of its host, {all} for that of all hosts."""
+    sections = {"volume": {"server": "{folder}/server", "state": "{folder}/jobs", **volume}, "keep": {"hourly": keep_hourly},
+                **({"inbox": {"folder": "{folder}/inbox", **inbox}} if inbox is not None else {}),
+                **{f"target {label}": keys for label, keys in targets.items()}}
+    return "".join(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+                   for name, keys in sections.items())
+
+
+def session_with(host, server, ssh):
+    """A target that a session by ssh brings up to date, whatever it holds."""
+    return {"transport": "ssh", "host": host, "remote": server, "ssh": ssh, "program": DDSNAP, "resync": "yes"}
+
+
 def check_copies(truth, tag, hosts):
     """That snapshot is the newest everywhere, and holds what `truth` does."""
     for host in hosts:

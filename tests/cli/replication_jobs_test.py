@@ -13,53 +13,23 @@ import subprocess
 import sys
 import unittest
 
-from harness import DDSNAP, SEED, CliTest
-from hosts import Host, Writer, at, check_copies, small_file_system, write_as_stranger
+from harness import SEED, CliTest
+from hosts import (RECEIVES, Host, Writer, at, check_copies, job_config, session_with, small_file_system,
+                   write_as_stranger)
 
 VOLUME_BYTES = 4 << 20
 HOURS = int(os.environ.get("DDSNAP_HOURS", "6"))
 
-UP = """
-[volume]
-server = {folder}/server
-state = {folder}/jobs
-pre = echo before >> {folder}/hooks
-post = echo after >> {folder}/hooks
-[keep]
-hourly = 4
-daily = 2
-[target middle]
-remote = {all}/middle/inbox
-period = 1h
-"""
-MIDDLE = """
-[volume]
-server = {folder}/server
-state = {folder}/jobs
-take-snapshots = no
-[keep]
-hourly = 6
-[inbox]
-folder = {folder}/inbox
-archive = {folder}/archive
-force-revert = {revert}
-[target end]
-transport = ssh
-host = end
-ssh = {all}/ssh
-program = {ddsnap}
-remote = {all}/end/server
-resync = yes
-audit = 4
-"""
-END = """
-[volume]
-server = {folder}/server
-state = {folder}/jobs
-take-snapshots = no
-[keep]
-hourly = 30
-"""
+def up_config(**target):
+    volume = {"pre": "echo before >> {folder}/hooks", "post": "echo after >> {folder}/hooks"}
+    return job_config(volume, "4\ndaily = 2", middle={"remote": "{all}/middle/inbox", "period": "1h", **target})
+
+
+def middle_config(force_revert):
+    return job_config(RECEIVES, 6, inbox={"archive": "{folder}/archive", "force-revert": force_revert},
+                      end={**session_with("end", "{all}/end/server", "{all}/ssh"), "audit": 4})
+
+
 # What stands for ssh: the same machine, the other host's environment.
 SSH = """#!/bin/sh
 shift
@@ -73,18 +43,14 @@ class Replication(CliTest):
         self.random = random.Random(int(os.environ.get("DDSNAP_SEED", SEED)))
         pathlib.Path(self.path("ssh")).write_text(SSH.format(all=self.folder), encoding="utf-8")
         os.chmod(self.path("ssh"), 0o755)
-        self.up = Host(self, "up", VOLUME_BYTES, UP)
-        self.middle = Host(self, "middle", VOLUME_BYTES, self.middle_config("no"))
-        self.end = Host(self, "end", VOLUME_BYTES, END)
+        self.up = Host(self, "up", VOLUME_BYTES, up_config())
+        self.middle = Host(self, "middle", VOLUME_BYTES, middle_config("no"))
+        self.end = Host(self, "end", VOLUME_BYTES, job_config(RECEIVES, 30))
         self.hosts = [self.up, self.middle, self.end]
         self.inbox = self.middle.folder / "inbox"
         self.inbox.mkdir()
         self.writer = Writer(self.up, VOLUME_BYTES, self.random)
         self.hour = 0
-
-    @staticmethod
-    def middle_config(revert):
-        return MIDDLE.replace("{revert}", revert).replace("{ddsnap}", str(DDSNAP))
 
     # ---- one hour ----
 
@@ -255,7 +221,7 @@ class Replication(CliTest):
             said = "".join(self.cycle())
             self.assertIn("somebody else wrote here since", said)
             self.assertIn("--force-revert", said)
-        self.middle.configure(self.middle_config("yes"))
+        self.middle.configure(middle_config("yes"))
         self.cycle()  # the upstream still hears of what was
         self.good_cycle()
         self.check_equal()
@@ -289,6 +255,74 @@ class Replication(CliTest):
         self.good_cycle()
         self.check_equal()
 
+    # ---- deltas that wait, and chains that upstream begins anew ----
+
+    def outbox(self):
+        return sorted((self.up.folder / "jobs" / "middle" / "outbox").glob("*.delta"))
+
+    def bring_nothing_more(self, why):
+        self.hour += 1
+        self.writer.write(10)
+        self.up.succeed(*self.up.job("rotate", at(self.hour)))
+        self.check_error(self.up.run(*self.up.job("replicate", at(self.hour))), 1, why)
+
+    def test_a_backlog_is_bounded(self):
+        # For longer, too, than the schedule keeps what the next delta starts from.
+        for limit, most, hours in (({"backlog": 2}, 2, 6), ({"backlog-size": "1"}, 1, 1)):
+            with self.subTest(limit=limit):
+                self.up.configure(up_config(**limit))
+                self.good_cycle()
+                for _ in range(most):
+                    self.bring_only()
+                names = [one.name for one in self.outbox()]
+                for _ in range(hours):
+                    self.bring_nothing_more(f"{most} deltas of")
+                    self.assertEqual([one.name for one in self.outbox()], names)
+                    self.assertEqual([one.name for one in self.waiting()], names)
+                self.up.reboot()
+                self.middle.succeed(*self.middle.job("replicate", at(self.hour)))  # it is back
+                self.assertEqual(self.waiting(), [])
+                self.good_cycle()  # one delta makes up for all that
+                self.check_equal()
+                self.assertEqual(len(self.outbox()), 1)
+
+    def lose_the_outbox(self):
+        for one in self.outbox():
+            one.unlink()
+
+    def test_a_chain_that_was_overtaken_is_named_and_passed_by(self):
+        self.good_cycle()
+        self.bring_only()
+        self.bring_only()
+        old = self.waiting()
+        self.lose_the_outbox()
+        self.bring_only()
+        self.bring_only()
+        self.assertEqual(len(self.waiting()), 4)
+        said = self.middle.succeed(*self.middle.job("replicate", at(self.hour)))
+        for one in old:
+            self.assertIn(f"{one.name}: deleted, ", said)
+        self.assertEqual(self.waiting(), [])
+        self.good_cycle()
+        self.check_equal()
+
+    def test_a_delta_from_where_the_copy_went_on_is_named_and_heals(self):
+        self.good_cycle()
+        told = (self.inbox / "acknowledged").read_bytes()
+        self.bring_only()
+        self.middle.succeed(*self.middle.job("replicate", at(self.hour)))
+        (self.inbox / "acknowledged").write_bytes(told)  # the upstream hears nothing of that
+        self.lose_the_outbox()
+        self.bring_only()
+        name = self.waiting()[0].name
+        said = self.middle.run(*self.middle.job("replicate", at(self.hour)))
+        self.check_error(said, 1, f"{name}: ")
+        self.assertIn(b"went on from", said.stderr)
+        self.cycle()  # the upstream hears of what was, and goes on from what is there
+        self.assertEqual(self.waiting(), [])
+        self.good_cycle()
+        self.check_equal()
+
     def test_a_base_that_nobody_keeps_becomes_a_bookmark(self):
         self.good_cycle()
         for hour in range(1, 8):  # the target is away
@@ -302,7 +336,7 @@ class Replication(CliTest):
 
     def test_the_configuration_is_checked(self):
         self.assertEqual(self.up.succeed("config", "check", "--config", "."), "vol: in order\n")
-        self.up.configure(UP.replace("period", "perid"))
+        self.up.configure(up_config(perid="1h"))
         self.check_error(self.up.run("config", "check", "--config", "."), 2, "knows no 'perid'")
 
 

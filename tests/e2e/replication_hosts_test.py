@@ -4,7 +4,7 @@ time: hourly cycles of a given clock from A by files and by a session to B, and 
 several at once: links are cut, slow, or break in the middle of a connection; whatever runs is killed with -9; hosts reboot; files in transit are
 damaged; outbox and inbox are full; somebody writes to a copy. Afterwards it heals by itself, or says what a person must decide, who then
 decides that; then all copies are equal to A's snapshot, and their file systems are clean and hold what was written.
-DDSNAP_CYCLES makes it longer, DDSNAP_SEED chooses another. Needs root, FUSE, loop devices, ip, sshd, ssh, rsync, nbdkit, nbdfuse."""
+DDSNAP_CYCLES makes it longer, DDSNAP_SEED chooses another. Needs root, FUSE, loop devices, ip, nsenter, sshd, ssh, rsync, nbdkit, nbdfuse."""
 
 import concurrent.futures
 import contextlib
@@ -20,13 +20,14 @@ import stand
 os.environ.setdefault("DDSNAP_BUILD", str(stand.BUILD))
 os.environ.setdefault("DDSNAP_SOURCE_DIR", str(stand.SOURCE))
 sys.path.insert(0, str(stand.SOURCE / "tests" / "cli"))
-from harness import DDSNAP, CliTest  # noqa: E402
-from hosts import Host, at, check_copies, small_file_system, write_as_stranger  # noqa: E402
+from harness import CliTest  # noqa: E402
+from hosts import (RECEIVES, Host, at, check_copies, job_config, session_with, small_file_system,  # noqa: E402
+                   write_as_stranger)
 from host_chain import HostChain, spaces_are_possible  # noqa: E402
 from live_host import LiveHost, check_file_system  # noqa: E402
 
-stand.need("ip", "sshd", "ssh", "ssh-keygen", "rsync", "nbdkit", "nbdfuse", "fusermount3", "mkfs.ext4", "e2fsck", "losetup",
-           mount=True)
+stand.need("ip", "sshd", "ssh", "ssh-keygen", "rsync", "nsenter", "nbdkit", "nbdfuse", "fusermount3", "mkfs.ext4", "e2fsck",
+           "losetup", mount=True)
 
 VOLUME_BYTES = 24 << 20
 STORE_BYTES = 64 << 20
@@ -34,61 +35,17 @@ ROUNDS = int(os.environ.get("DDSNAP_CYCLES", "4"))
 MOST_CYCLES = 12  # until all is well again
 PAUSE = threading.Event()  # never set
 
-UP = """
-[volume]
-server = {folder}/server
-state = {folder}/jobs
-freeze = {folder}/mnt
-[keep]
-hourly = 3
-[target files]
-host = %s
-remote = {all}/files/inbox
-ssh = {all}/ssh0
-[target session]
-transport = ssh
-host = %s
-remote = {all}/middle/server
-ssh = {all}/ssh0
-program = %s
-resync = yes
-audit = 3
-""" % (HostChain.address(1), HostChain.address(1), DDSNAP)
-FILES = """
-[volume]
-server = {folder}/server
-state = {folder}/jobs
-take-snapshots = no
-[keep]
-hourly = 3
-[inbox]
-folder = {folder}/inbox
-force-revert = %s
-"""
-MIDDLE = """
-[volume]
-server = {folder}/server
-state = {folder}/jobs
-take-snapshots = no
-[keep]
-hourly = 3
-[target end]
-transport = ssh
-host = %s
-remote = {all}/end/server
-ssh = {all}/ssh1
-program = %s
-resync = yes
-audit = 3
-""" % (HostChain.address(2), DDSNAP)
-END = """
-[volume]
-server = {folder}/server
-state = {folder}/jobs
-take-snapshots = no
-[keep]
-hourly = 3
-"""
+UP = job_config(
+    {"freeze": "{folder}/mnt"}, 3,
+    files={"host": HostChain.address(1), "remote": "{all}/files/inbox", "ssh": "{all}/ssh0"},
+    session={**session_with(HostChain.address(1), "{all}/middle/server", "{all}/ssh0"), "audit": 3})
+MIDDLE = job_config(
+    RECEIVES, 3, end={**session_with(HostChain.address(2), "{all}/end/server", "{all}/ssh1"), "audit": 3})
+END = job_config(RECEIVES, 3)
+
+
+def files_config(force_revert):
+    return job_config(RECEIVES, 3, inbox={"force-revert": force_revert})
 
 
 class Chain(CliTest):
@@ -101,7 +58,7 @@ class Chain(CliTest):
         self.chain = HostChain(self, self.folder, [self.folder / "middle/apply-state", self.folder / "end/apply-state"])
         self.files, self.middle, self.end = (
             Host(self, name, VOLUME_BYTES, config, STORE_BYTES)
-            for name, config in (("files", FILES % "no"), ("middle", MIDDLE), ("end", END)))
+            for name, config in (("files", files_config("no")), ("middle", MIDDLE), ("end", END)))
         self.inbox = self.files.folder / "inbox"
         self.inbox.mkdir()
         self.up = LiveHost(self, "up", VOLUME_BYTES, UP, STORE_BYTES, stand.SEED)
@@ -138,10 +95,10 @@ class Chain(CliTest):
             if not said:
                 break
             if any("--force-revert" in one for one in said):  # what a person must decide
-                self.files.configure(FILES % "yes")
+                self.files.configure(files_config("yes"))
         else:
             self.fail(f"{happened}: it does not heal: {said}")
-        self.files.configure(FILES % "no")
+        self.files.configure(files_config("no"))
         check_copies(f"ddsnap:{self.up.server}#{at(self.hour)}", at(self.hour), self.copies)
 
     # ---- troubles: from entering to leaving ----

@@ -48,6 +48,8 @@ audit = 24
 
 [target usb-disk]
 remote = /media/usb
+backlog = 5
+backlog-size = 3G
 
 [inbox]
 folder = /var/spool/ddsnap/vol0
@@ -77,6 +79,8 @@ archive = /srv/deltas
   EXPECT_EQ(config->targets[1].audit_parts, 24u);
   EXPECT_EQ(config->targets[2].label, "usb-disk");
   EXPECT_EQ(config->targets[2].transport, TargetConfig::Transport::kRsync);
+  EXPECT_EQ(config->targets[2].backlog, 5u);
+  EXPECT_EQ(config->targets[2].backlog_bytes, 3ull << 30);
   EXPECT_FALSE(config->takes_snapshots);
   EXPECT_EQ(config->inbox.folder, "/var/spool/ddsnap/vol0");
   EXPECT_EQ(config->inbox.archive, "/srv/deltas");
@@ -114,6 +118,9 @@ TEST(JobConfig, NamesWhatIsWrong) {
       {"[volume]\nserver = a\n[target x]\nremote = r\nkey = k\n", "'key' means nothing"},
       {"[volume]\nserver = a\n[target x]\nremote = r$HOME\n", "has a quote"},
       {"[volume]\nserver = a\n[target x]\nremote = r\nresync = 1\n", "not yes or no"},
+      {"[volume]\nserver = a\n[target x]\nremote = r\nbacklog = 0\n", "at least one delta"},
+      {"[volume]\nserver = a\n[target x]\nremote = r\ntransport = ssh\nhost = h\nbacklog = 2\n",
+       "'backlog' means nothing"},
       {"[volume]\nserver = a\n[inbox]\narchive = r\n", "[inbox] needs 'folder'"},
   };
   for (const auto& wrong : kWrong) {
