@@ -158,8 +158,8 @@ class StoreDumper {
     const Status read = bytes ? decode_change_map(*bytes, decoded) : std::unexpected(bytes.error());
     if (read) {
       json["chunks"] = decoded.map.cardinality();
-      json["chunk_ranges"] = ranges_to_json(decoded.map);
-      json["private_key_ranges"] = ranges_to_json(decoded.private_keys);
+      json["chunk_ranges"] = ranges_to_json(decoded.map.bitmap());
+      json["private_key_ranges"] = ranges_to_json(decoded.private_keys.bitmap());
       if (decoded.is_missing_stored) {
         json["missing_ranges"] = ranges_to_json(decoded.table->missing);
         json["missing_private_ranges"] = ranges_to_json(decoded.private_table->missing);

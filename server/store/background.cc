@@ -125,10 +125,13 @@ void SnapStore::Impl::give_up_merge() {
 
 Status SnapStore::Impl::reclaim_step() {
   Reclaim& reclaim = reclaims.front();
-  Roaring done;
+  std::vector<std::uint32_t> taken;
   for (auto at = reclaim.dead.begin(); at != reclaim.dead.end(); ++at) {
-    if (done.cardinality() == kReclaimChunksPerStep) break;
-    const auto found = find_in_groups(reclaim.groups, {*at}, cache);
+    if (taken.size() == kReclaimChunksPerStep) break;
+    taken.push_back(*at);
+  }
+  for (const std::uint32_t chunk : taken) {
+    const auto found = find_in_groups(reclaim.groups, {chunk}, cache);
     // Where the run cannot be read the slot stays taken until the store is opened again: leaked
     // room, never a wrong block.
     if (!found && !is_reclaim_damaged)
@@ -136,9 +139,8 @@ Status SnapStore::Impl::reclaim_step() {
     if (!found && !complaint) complaint = "metadata cannot be read: " + found.error().message();
     is_reclaim_damaged = is_reclaim_damaged || !found;
     if (found && *found && (*found)->has_slot()) slots.mark_free((*found)->slot.value);
-    done.add(*at);
   }
-  reclaim.dead -= done;
+  reclaim.dead -= Roaring(taken.size(), taken.data());
   if (reclaim.dead.isEmpty()) reclaims.erase(reclaims.begin());
   return {};
 }

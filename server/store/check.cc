@@ -66,7 +66,7 @@ Roaring chunks_in(const NamedBlock& block) {
       at + 1 < index.size() ? index[at + 1] : std::uint64_t{block.run->last_chunk.value} + 1;
   Roaring chunks;
   chunks.addRange(index[at], end);
-  return chunks & block.table->keys;
+  return common(block.table->keys, chunks);
 }
 
 }  // namespace
@@ -226,9 +226,9 @@ void SnapStore::Impl::add_hurt(const Boundary& boundary, const Roaring& chunks, 
     for (const Boundary* reader = &boundary; reader && !rest.isEmpty();) {
       if (const Table* own = reader->private_table.get())
         add_ranges(piece, DamageKind::kShielded, reader->epoch, reader->epoch,
-                   rest & (own->keys - own->lost));
+                   common(own->keys, rest) - own->lost);
       const Boundary* older = state.find(state.live().before(reader->epoch));
-      const Roaring last_here = older ? rest & older->table->keys : rest;
+      const Roaring last_here = older ? common(older->table->keys, rest) : rest;
       add_ranges(piece, DamageKind::kHurt, reader->epoch, boundary.epoch, last_here);
       rest -= last_here;
       reader = older;
@@ -297,19 +297,19 @@ std::optional<std::uint64_t> SnapStore::Impl::check_some_slots(const Boundary& b
     bad.add(chunk);
     if (may_give_up(error)) wrong.add(chunk);
   };
-  auto key = table.keys.begin();
-  key.equalorlarger(static_cast<std::uint32_t>(first_chunk));
-  for (std::size_t looked = 0; key != table.keys.end(); ++key, ++looked) {
-    if (looked == batch) {
-      next = *key;
-      break;
-    }
-    if (table.lost.contains(*key)) continue;
-    const auto exception = find_in_table(table, {*key}, cache);
+  std::vector<std::uint32_t> keys =
+      table.keys.some_from(static_cast<std::uint32_t>(first_chunk), batch + 1);
+  if (keys.size() > batch) {
+    next = keys.back();
+    keys.pop_back();
+  }
+  for (const std::uint32_t key : keys) {
+    if (table.lost.contains(key)) continue;
+    const auto exception = find_in_table(table, {key}, cache);
     if (!exception)
-      note_bad(*key, exception.error());
+      note_bad(key, exception.error());
     else if (exception->has_slot())
-      found.push_back({*key, *exception});
+      found.push_back({key, *exception});
   }
   AlignedBuffer buffer(found.size() * chunk_bytes);
   std::vector<IoRequest> requests;

@@ -49,7 +49,7 @@ Result<BlobRef> plan_map(SnapStore::Impl& store, Writing& writing,
 Status plan_maps(SnapStore::Impl& store, Writing& writing) {
   for (auto& [epoch, boundary] : store.state.boundaries) {
     if (boundary.map_is_keys || !boundary.is_map_dirty) continue;
-    boundary.map.runOptimize();
+    boundary.map.rest();
     writing.planned.maps[epoch] = DD_TRY(plan_map(store, writing, encode_change_map(boundary)));
   }
   return {};
@@ -71,16 +71,16 @@ Status plan_all(SnapStore::Impl& store, Writing& writing) {
 
 // The state as the manifest tells it: what was recent is in runs now.
 void adopt(SnapStore::Impl& store, Planned& planned) {
+  const Epoch open = store.state.newest_live();
   for (auto& [epoch, boundary] : store.state.boundaries) {
     for (Table* table : {boundary.table.get(), boundary.private_table.get()}) {
       if (!table) continue;
+      if (boundary.epoch != open) table->rest();
       const auto spilled = planned.spilled.find(table);
       if (spilled == planned.spilled.end()) continue;
       spilled->second.id = store.next_group_id++;
       table->groups.insert(table->groups.begin(), std::move(spilled->second));
-      table->recent = {};
-      table->keys.runOptimize();
-      table->keys.shrinkToFit();
+      table->spilled();
     }
     if (const auto map = planned.maps.find(epoch); map != planned.maps.end()) {
       boundary.map_blob = std::move(map->second);

@@ -100,7 +100,7 @@ void SnapStore::Impl::take(Freed freed) {
 
 std::uint64_t SnapStore::Impl::blocks_for_checkpoint() const {
   const Boundary* newest = state.newest();
-  const std::uint64_t map_bytes = newest && !newest->map_is_keys ? newest->map.getSizeInBytes() : 0;
+  const std::uint64_t map_bytes = newest && !newest->map_is_keys ? newest->map.stored_bytes() : 0;
   return 2 * blob_blocks(manifest_bytes) + dirty_map_blocks +
          state.recent_entries() / kRunEntriesPerBlock + 2 + blob_blocks(map_bytes);
 }
@@ -130,7 +130,7 @@ void SnapStore::Impl::count_checkpoint_need() {
   for (const auto& [epoch, boundary] : state.boundaries)
     if (boundary.is_map_dirty && !boundary.map_is_keys)
       dirty_map_blocks += blob_blocks(
-          boundary.map.getSizeInBytes() + boundary.private_keys.getSizeInBytes() +
+          boundary.map.stored_bytes() + boundary.private_keys.stored_bytes() +
           (boundary.table ? boundary.table->missing.getSizeInBytes() : 0) +
           (boundary.private_table ? boundary.private_table->missing.getSizeInBytes() : 0) + 32);
 }

@@ -11,10 +11,11 @@ constexpr unsigned shift_of(unsigned level, unsigned bits) {
   return (level + 1) * bits;
 }
 
-Roaring shifted_right(const Roaring& numbers, unsigned shift) {
+Roaring shifted_right(const ChunkSet& numbers, unsigned shift) {
   std::vector<std::uint32_t> found;
-  for (const std::uint32_t number : numbers)
+  numbers.for_each([&](std::uint32_t number) {
     if (found.empty() || found.back() != number >> shift) found.push_back(number >> shift);
+  });
   return {found.size(), found.data()};
 }
 }  // namespace
@@ -37,7 +38,8 @@ void LiveIndex::coarsen_for(std::uint32_t chunk) {
   const unsigned more = bits - kRegionBits - region_shift_;
   region_shift_ += more;
   for (auto& level : unions_)
-    for (auto& [group, regions] : level) regions = shifted_right(regions, more);
+    for (auto& [group, regions] : level)
+      regions = shifted_right(ChunkSet(std::move(regions)), more);
 }
 
 void LiveIndex::remove(Epoch epoch) {
@@ -58,10 +60,10 @@ void LiveIndex::note_key(Epoch epoch, ChunkNr chunk) {
     unions_[level][epoch.value >> shift_of(level, kBitsPerLevel)].add(region_of(chunk.value));
 }
 
-void LiveIndex::note_keys(Epoch epoch, const Roaring& keys) {
-  if (!has_unions() || keys.isEmpty()) return;
+void LiveIndex::note_keys(Epoch epoch, const ChunkSet& keys) {
+  if (!has_unions() || keys.is_empty()) return;
   coarsen_for(keys.maximum());
-  const Roaring regions = region_shift_ == 0 ? keys : shifted_right(keys, region_shift_);
+  const Roaring regions = region_shift_ == 0 ? keys.bitmap() : shifted_right(keys, region_shift_);
   for (unsigned level = 0; level < kLevels; ++level)
     unions_[level][epoch.value >> shift_of(level, kBitsPerLevel)] |= regions;
 }

@@ -2,13 +2,13 @@
 // chunk.
 //
 // Shape     The live tables by epoch, and above them, once there are many, union bitmaps over
-//           groups of 16, 256 and 4096 epochs, so that a lookup among 65,536 snapshots probes some
-//           dozens of bitmaps and not all (T7). A union may hold too much (after a delete), never
-//           too little.
-//           Unions are of regions: the chunks of a volume of up to 2^24, and above that as many
-//           neighbours together as leave 2^24 regions. A bitmap costs some 100 bytes for each
-//           65,536 numbers of which any is there, so that exact unions over a large volume would
-//           take several times the memory of the tables themselves.
+//           groups of 64 and 4096 epochs, so that a lookup among 65,536 snapshots probes some
+//           dozens of bitmaps and not all (T7). Each level costs two bytes for each exception. A
+//           union may hold too much (after a delete), never too little. Unions are of regions: the
+//           chunks of a volume of up to 2^24, and above that as many neighbours together as leave
+//           2^24 regions. A bitmap costs some 100 bytes for each 65,536 numbers of which any is
+//           there, so that exact unions over a large volume would take several times the memory of
+//           the tables themselves.
 // Threads   None inside.
 // Lifetime  Borrows the tables; they stay where they are from add() to remove().
 #pragma once
@@ -29,7 +29,7 @@ class LiveIndex {
   void remove(Epoch epoch);
   // The table of `epoch` got these.
   void note_key(Epoch epoch, ChunkNr chunk);
-  void note_keys(Epoch epoch, const Roaring& keys);
+  void note_keys(Epoch epoch, const ChunkSet& keys);
 
   std::size_t size() const { return live_.size(); }
   Epoch newest() const { return live_.empty() ? Epoch{} : Epoch{live_.rbegin()->first}; }
@@ -39,9 +39,9 @@ class LiveIndex {
   const Table* find(Epoch from, ChunkNr chunk) const;
 
  private:
-  static constexpr unsigned kLevels = 3;
-  static constexpr unsigned kBitsPerLevel = 4;
-  static constexpr std::size_t kManyTables = 32;
+  static constexpr unsigned kLevels = 2;
+  static constexpr unsigned kBitsPerLevel = 6;
+  static constexpr std::size_t kManyTables = 64;
   static constexpr unsigned kRegionBits = 24;
   bool has_unions() const { return live_.size() > kManyTables || !unions_[0].empty(); }
   void build_unions();

@@ -74,8 +74,8 @@ Result<Roaring> SnapStore::changed(Epoch from, Epoch to) const {
   if (!first || (to && !last)) return fail(ErrorCode::kNotFound, "no such snapshot");
   if (to && to < from)
     return fail(ErrorCode::kUsage, "the first snapshot is newer than the second");
-  Roaring changed = first->written_keys();
-  if (last) changed |= last->written_keys();
+  Roaring changed = first->written_keys().bitmap();
+  if (last) last->written_keys().add_to(changed);
   for (auto at = state.boundaries.find(from.value); at != state.boundaries.end(); ++at) {
     if (to && at->first >= to.value) break;
     if (at->second.is_map_incomplete)
@@ -84,7 +84,7 @@ Result<Roaring> SnapStore::changed(Epoch from, Epoch to) const {
           fmt::format("the origin was written unseen after {} and before the next one; what "
                       "differs across that is not known, and only a full delta is right",
                       at->second.tag));
-    changed |= at->second.change_map();
+    at->second.change_map().add_to(changed);
   }
   const std::uint64_t last_bytes = last ? last->size_bytes : state.origin_bytes;
   const ChunkGeometry smaller{impl_->layout().chunk_shift, std::min(first->size_bytes, last_bytes)};

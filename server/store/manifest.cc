@@ -260,8 +260,10 @@ std::uint64_t manifest_bytes_at_most(const State& state) {
 
 std::vector<std::byte> encode_change_map(const Boundary& boundary) {
   std::vector<std::byte> out;
-  std::vector<const Roaring*> bitmaps = {&boundary.map, &boundary.private_keys};
+  const Roaring map = boundary.map.bitmap();
+  const Roaring private_keys = boundary.private_keys.bitmap();
   const Roaring none;
+  std::vector<const Roaring*> bitmaps = {&map, &private_keys};
   if (boundary.has_missing()) {
     bitmaps.push_back(&boundary.table->missing);
     bitmaps.push_back(boundary.private_table ? &boundary.private_table->missing : &none);
@@ -276,8 +278,10 @@ std::vector<std::byte> encode_change_map(const Boundary& boundary) {
 
 Status decode_change_map(std::span<const std::byte> bytes, Boundary& boundary) {
   Unpacker from(bytes);
-  boundary.map = DD_TRY(take_bitmap(from));
-  boundary.private_keys = DD_TRY(take_bitmap(from));
+  boundary.map = ChunkSet(DD_TRY(take_bitmap(from)));
+  boundary.private_keys = ChunkSet(DD_TRY(take_bitmap(from)));
+  boundary.map.rest();
+  boundary.private_keys.rest();
   if (boundary.is_missing_stored) {
     boundary.table->missing = DD_TRY(take_bitmap(from));
     const Roaring missing_privately = DD_TRY(take_bitmap(from));

@@ -185,8 +185,7 @@ Status SnapStore::Impl::load_table(Table& table, const std::string& name) {
     group.runs = std::move(kept);
   }
   table.lose(missing_before);
-  table.keys.runOptimize();
-  table.keys.shrinkToFit();
+  table.rest();
   return {};
 }
 

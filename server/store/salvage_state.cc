@@ -38,7 +38,7 @@ void SnapStore::Impl::lose_hole(Table& table, const SalvagedRun::Hole& hole,
                   hole.error.message(), hole.entry_count, hole.first_chunk, hole.end_chunk - 1));
   Roaring chunks;
   chunks.addRange(hole.first_chunk, hole.end_chunk);
-  chunks -= table.keys;
+  chunks -= table.keys.bitmap();
   table.lose(chunks);
 }
 
@@ -56,14 +56,14 @@ void SnapStore::Impl::lose_change_maps(const std::vector<Epoch>& lost_maps) {
     Boundary& boundary = *state.find(epoch);
     if (!boundary.is_missing_stored) continue;
     for (Table* table : {boundary.table.get(), boundary.private_table.get()})
-      if (table) table->lose(all_chunks() - table->keys);
+      if (table) table->lose(all_chunks() - table->keys.bitmap());
   }
   const Boundary* holder = nullptr;
   for (auto& [epoch, boundary] : state.boundaries) {
     if (boundary.is_live()) holder = &boundary;
     if (std::ranges::find(lost_maps, boundary.epoch) == lost_maps.end()) continue;
-    boundary.map = holder ? holder->table->keys : all_chunks();
-    boundary.private_keys = boundary.is_live() ? Roaring() : all_chunks();
+    boundary.map = holder ? holder->table->keys : ChunkSet(all_chunks());
+    boundary.private_keys = boundary.is_live() ? ChunkSet() : ChunkSet(all_chunks());
     boundary.is_map_dirty = true;
   }
 }
@@ -86,7 +86,7 @@ void SnapStore::Impl::lose_record(const Error& error) {
     DD_CHECK(state.apply(RemoveOp{epoch, Keep::kDropped}, ignored));
   }
   if (Boundary* newest = state.newest()) {
-    newest->map = all_chunks();
+    newest->map = ChunkSet(all_chunks());
     newest->is_map_dirty = true;
   }
 }

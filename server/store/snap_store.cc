@@ -103,7 +103,7 @@ std::unexpected<Error> no_such(Epoch epoch) {
 
 // What a change map takes that is stored by itself.
 std::uint64_t own_map_bytes(const Boundary* boundary) {
-  return boundary && !boundary->map_is_keys ? boundary->map.getSizeInBytes() : 0;
+  return boundary && !boundary->map_is_keys ? boundary->map.stored_bytes() : 0;
 }
 }  // namespace
 

@@ -27,7 +27,7 @@ bool Boundary::has_missing() const {
          (private_table && !private_table->missing.isEmpty());
 }
 
-const Roaring& Boundary::written_keys() const {
+const ChunkSet& Boundary::written_keys() const {
   return private_table ? private_table->keys : private_keys;
 }
 
@@ -101,8 +101,8 @@ std::uint64_t State::slots_freed_by_removing(const Boundary& boundary) const {
   const std::uint64_t written = boundary.private_table ? boundary.private_table->slot_count() : 0;
   const Boundary* older = find(live_.before(boundary.epoch));
   if (!older) return table.slot_count() + written;
-  const Roaring dead = table.keys & older->table->keys;
-  return dead.cardinality() - dead.and_cardinality(table.slotless) + written;
+  const Roaring dead = common(table.keys, older->table->keys);
+  return dead.cardinality() - common(table.slotless, dead).cardinality() + written;
 }
 
 Status State::apply(const Operation& operation, Freed& freed) {
@@ -163,6 +163,7 @@ Status State::apply_one(const CreateOp& op, Freed&) {
     boundary.table = std::make_unique<Table>();
     boundary.map_is_keys = true;
   }
+  rest_newest_table();
   const auto [at, is_new] = boundaries.emplace(op.epoch.value, std::move(boundary));
   DD_CHECK(is_new);
   epoch_of_tag_[op.boundary.tag] = op.epoch.value;
@@ -170,6 +171,13 @@ Status State::apply_one(const CreateOp& op, Freed&) {
   next_epoch = op.epoch.value + 1;
   last_created = op.epoch;
   return {};
+}
+
+// It gets no more entries. A large one rests at the next checkpoint: a create waits for nobody.
+void State::rest_newest_table() {
+  constexpr std::uint64_t kFewChunks = 1 << 16;
+  const Boundary* open = find(newest_live());
+  if (open && open->table->keys.cardinality() <= kFewChunks) open->table->rest();
 }
 
 Status State::apply_one(const MarkDroppingOp& op, Freed&) {
@@ -294,6 +302,7 @@ void State::join_change_map(Boundary& removed) {
   Boundary& previous = std::prev(boundaries.find(removed.epoch.value))->second;
   previous.own_map();
   previous.map |= removed.change_map();
+  previous.map.rest();
   previous.is_map_dirty = true;
 }
 
@@ -301,7 +310,7 @@ void State::join_change_map(Boundary& removed) {
 void State::fold_table(Boundary& from, Boundary& into, Freed& freed) {
   Table& young = *from.table;
   Table& old = *into.table;
-  Roaring dead = young.keys & old.keys;
+  Roaring dead = common(young.keys, old.keys);
   for (const auto& [chunk, exception] : young.recent) {
     if (old.keys.contains(chunk)) {
       freed.add(exception);
@@ -312,19 +321,20 @@ void State::fold_table(Boundary& from, Boundary& into, Freed& freed) {
   }
   dead -= young.missing;  // those hold no slot, and have no entry that counts
   if (!dead.isEmpty()) freed.reclaims.push_back({young.groups, std::move(dead)});
-  old.slotless |= young.slotless - old.keys;
-  old.lost |= young.lost - old.keys;
+  old.slotless |= without(young.slotless.bitmap(), old.keys);
+  old.lost |= without(young.lost, old.keys);
   if (!young.missing.isEmpty()) {
-    old.missing |= young.missing - old.keys;
+    old.missing |= without(young.missing, old.keys);
     into.is_map_dirty = true;
   }
   old.keys |= young.keys;
   live_.note_keys(into.epoch, young.keys);
   for (RunGroup& group : young.groups) old.groups.push_back(std::move(group));
+  old.rest();
 }
 
 void State::free_table(Table& table, Freed& freed) {
-  Roaring dead = table.keys - table.missing;
+  Roaring dead = table.keys.bitmap() - table.missing;
   for (const auto& [chunk, exception] : table.recent) {
     freed.add(exception);
     dead.remove(chunk);

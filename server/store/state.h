@@ -3,7 +3,7 @@
 //
 // Shape     Boundaries by epoch. A live snapshot has a table; as long as the table's keys and the
 // change map are the same set, they are
-//           one bitmap (map_is_keys), which is always so until bookmarks come into play.
+//           one set (map_is_keys), which is always so until bookmarks come into play.
 // Errors    apply: kDamaged when an operation does not fit the state (a journal that lies); a live
 // caller has checked before. Threads   None inside. Source    DESIGN.md section 3, "epoch tables".
 #pragma once
@@ -38,21 +38,21 @@ struct Boundary {
   std::unique_ptr<Table> table;          // live only
   std::unique_ptr<Table> private_table;  // of a live snapshot that was written
   bool map_is_keys = false;
-  Roaring map;           // unless map_is_keys
-  Roaring private_keys;  // a bookmark's: what P held when the data was given up; counts in lists
-                         // *from* it
-  BlobRef map_blob;      // where map and private_keys were last written
+  ChunkSet map;           // unless map_is_keys
+  ChunkSet private_keys;  // a bookmark's: what P held when the data was given up; counts in lists
+                          // *from* it
+  BlobRef map_blob;       // where map and private_keys were last written
   bool is_map_dirty = false;
   bool is_map_incomplete = false;  // something was written that it does not have (S10, T11)
   bool is_missing_stored = false;  // the blob holds what the tables miss, too
 
   bool is_live() const { return kind == BoundaryKind::kLive; }
-  const Roaring& change_map() const { return map_is_keys ? table->keys : map; }
+  const ChunkSet& change_map() const { return map_is_keys ? table->keys : map; }
   bool has_missing() const;
   // Gives the change map a bitmap of its own before it and the table's keys part. A boundary that
   // misses something always has one: its blob keeps what is missing, too.
   void own_map();
-  const Roaring& written_keys() const;
+  const ChunkSet& written_keys() const;
   // Slots that its tables name.
   std::uint64_t slots_held() const;
   BoundaryFacts facts() const;
@@ -115,6 +115,7 @@ class State {
   void fold_table(Boundary& from, Boundary& into, Freed& freed);
   void join_change_map(Boundary& removed);
   static void free_table(Table& table, Freed& freed);
+  void rest_newest_table();
   void count_recent();
 
   LiveIndex live_;

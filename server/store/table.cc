@@ -13,7 +13,7 @@ std::uint64_t RunGroup::entry_count() const {
 }
 
 void Table::note_key(const ChunkException& entry) {
-  if (!keys.addChecked(entry.chunk.value)) return;
+  if (!keys.add(entry.chunk.value)) return;
   if (!entry.exception.has_slot()) slotless.add(entry.chunk.value);
   if (entry.exception.is_lost()) lost.add(entry.chunk.value);
 }
@@ -31,11 +31,22 @@ void Table::forget_recent(ChunkNr chunk) {
 }
 
 void Table::lose(const Roaring& chunks) {
+  if (chunks.isEmpty()) return;
   keys |= chunks;
   slotless |= chunks;
   lost |= chunks;
   missing |= chunks;
   std::erase_if(recent, [&](const auto& entry) { return chunks.contains(entry.first); });
+}
+
+// Its buckets go too: assigning {} would keep eight bytes for each entry that there ever was.
+void Table::spilled() {
+  recent = decltype(recent)();
+}
+
+void Table::rest() {
+  keys.rest();
+  slotless.rest();
 }
 
 std::vector<ChunkException> Table::sorted_recent() const {

@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "server/store/chunk_set.h"
 #include "server/store/run.h"
 
 namespace ddsnap {
@@ -27,16 +28,16 @@ struct RunGroup {
 };
 
 struct Table {
-  Roaring keys;      // every chunk that has an exception here
-  Roaring slotless;  // those among them that take no slot: zero, or lost
-  Roaring lost;      // those among them whose content could not be saved, or was damaged later
-  Roaring missing;   // those among the lost whose entry is damaged or no longer counts
+  ChunkSet keys;      // every chunk that has an exception here
+  ChunkSet slotless;  // those among them that take no slot: zero, or lost
+  Roaring lost;       // those among them whose content could not be saved, or was damaged later
+  Roaring missing;    // those among the lost whose entry is damaged or no longer counts
   std::unordered_map<std::uint32_t, Exception> recent;
   std::vector<RunGroup> groups;
 
   bool has(ChunkNr chunk) const { return keys.contains(chunk.value); }
-  bool is_empty() const { return keys.isEmpty(); }
-  // To the bitmaps alone: the entry itself is in a run.
+  bool is_empty() const { return keys.is_empty(); }
+  // To the sets alone: the entry itself is in a run.
   void note_key(const ChunkException& entry);
   // Requires: the table does not have the chunk.
   void insert(const ChunkException& entry);
@@ -44,6 +45,10 @@ struct Table {
   void forget_recent(ChunkNr chunk);
   // From now on these are here and missing, whatever the table had for them.
   void lose(const Roaring& chunks);
+  // All that was recent is in runs.
+  void spilled();
+  // Nothing is going to come for now: its sets take as little memory as they can.
+  void rest();
   // How many slots its exceptions hold.
   std::uint64_t slot_count() const { return keys.cardinality() - slotless.cardinality(); }
   std::vector<ChunkException> sorted_recent() const;

@@ -48,8 +48,8 @@ void use_bitmap(Roaring bitmap) {
 void use_change_map(std::span<const std::byte> bytes) {
   Boundary boundary;
   if (!decode_change_map(bytes, boundary)) return;
-  use_bitmap(boundary.map);
-  use_bitmap(boundary.private_keys);
+  use_bitmap(boundary.map.bitmap());
+  use_bitmap(boundary.private_keys.bitmap());
   Boundary again;
   must(decode_change_map(encode_change_map(boundary), again).has_value() &&
            again.map == boundary.map && again.private_keys == boundary.private_keys,
@@ -106,8 +106,8 @@ Bytes change_map_of(bool is_dense) {
   Boundary boundary;
   for (std::uint32_t chunk = 7; chunk < 200'000; chunk += is_dense ? 3 : 40'000)
     boundary.map.add(chunk);
-  boundary.private_keys.addRange(70'000, 70'100);
-  boundary.private_keys.runOptimize();
+  for (std::uint32_t chunk = 70'000; chunk < 70'100; ++chunk) boundary.private_keys.add(chunk);
+  boundary.private_keys.rest();
   return encode_change_map(boundary);
 }
 

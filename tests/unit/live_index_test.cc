@@ -38,7 +38,7 @@ class LiveIndexTest : public ::testing::TestWithParam<std::uint64_t> {  // chunk
       const std::uint64_t from = 1 + random.below(last_epoch);
       std::uint32_t chunk = static_cast<std::uint32_t>(random.below(chunks));
       const auto near = tables_.lower_bound(from);
-      if (i % 4 != 0 && near != tables_.end() && !near->second->keys.isEmpty())
+      if (i % 4 != 0 && near != tables_.end() && !near->second->keys.is_empty())
         chunk = near->second->keys.maximum() - (i % 4 == 1 && near->second->keys.maximum() > 0);
       ASSERT_EQ(index_.find({from}, {chunk}), find_by_looking(from, chunk))
           << "chunk " << chunk << " from epoch " << from;
