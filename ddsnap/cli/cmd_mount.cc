@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "ddsnap/base/proc_text.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/attach_options.h"
 #include "ddsnap/cli/file_system_kind.h"
@@ -21,27 +22,13 @@ struct Options {
   std::vector<std::string> objects;
 };
 
-// "\040" and its like, as /proc writes a space.
-std::string unescaped(const std::string& text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      plain += static_cast<char>(std::strtol(text.substr(i + 1, 3).c_str(), nullptr, 8));
-      i += 3;
-    } else {
-      plain += text[i];
-    }
-  }
-  return plain;
-}
-
 bool is_mounted(const std::string& folder) {
   std::ifstream mounts("/proc/self/mounts");
   for (std::string line; std::getline(mounts, line);) {
     std::istringstream words(line);
     std::string device, point;
     words >> device >> point;
-    if (unescaped(point) == folder) return true;
+    if (unescape_proc_name(point) == folder) return true;
   }
   return false;
 }

@@ -4,13 +4,14 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <set>
 #include <sstream>
 #include <vector>
+
+#include "ddsnap/base/proc_text.h"
 
 namespace ddsnap {
 
@@ -36,20 +37,6 @@ std::optional<dev_t> parse_device(const std::string& text) {
 
 fs::path sysfs_of(dev_t device) {
   return fmt::format("/sys/dev/block/{}:{}", major(device), minor(device));
-}
-
-// "\\040" and its like, as /proc writes a space.
-std::string unescape(const std::string& text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      plain += static_cast<char>(std::strtol(text.substr(i + 1, 3).c_str(), nullptr, 8));
-      i += 3;
-    } else {
-      plain += text[i];
-    }
-  }
-  return plain;
 }
 
 std::optional<dev_t> block_device_at(const std::string& path) {
@@ -79,9 +66,9 @@ std::vector<Mount> read_mounts(const std::string& path) {
     words >> word >> source;
     const auto number = parse_device(device);
     if (number)
-      mounts.push_back(
-          {*number, unescape(point),
-           source.starts_with("/dev/") ? block_device_at(unescape(source)) : std::nullopt});
+      mounts.push_back({*number, unescape_proc_name(point),
+                        source.starts_with("/dev/") ? block_device_at(unescape_proc_name(source))
+                                                    : std::nullopt});
   }
   return mounts;
 }
@@ -191,7 +178,7 @@ std::string find_swap_on(const StackBottom& bottom, const SwapSources& sources) 
     std::istringstream words(line);
     std::string escaped, type;
     words >> escaped >> type;
-    const std::string path = unescape(escaped);
+    const std::string path = unescape_proc_name(escaped);
     const auto device = type == "file" ? file_system_of(path, mounts) : block_device_at(path);
     if (device && Walk(bottom, mounts).reaches(*device)) return path;
   }
