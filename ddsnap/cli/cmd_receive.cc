@@ -36,21 +36,30 @@ Result<int> cmd_receive(Arguments arguments) {
   WorkOptions work;
   ArgumentParser parser(
       {.name = "receive",
-       .usage = "[--snapshot TAG] [--force-revert] [--force] SERVER|DEV",
+       .usage = "[--snapshot [TAG]] [--force-revert] [--force] SERVER|DEV",
        .summary =
            "Applies what 'ddsnap send' wrote, from stdin. A volume with a server gets the\n"
            "snapshot, which has the uuid of the one it is a copy of, and nobody sees half of it.\n"
            "Interrupted, it is run again with the same stream."});
-  parser.text_option("--snapshot", "TAG", options.tag,
-                     "What the snapshot is called here (default: as where it comes from)");
+  parser.text_option(
+      "--snapshot", "TAG", options.tag,
+      "What the snapshot is called here (default, and where TAG is left out: as where "
+      "it comes from)");
   parser.flag("--force-revert", options.puts_strangers_back,
               "Put back what somebody else wrote here since the stream's older snapshot");
   parser.flag("--force", options.is_forced,
               "Go on where it is not proven that the volume is what the stream starts from; known "
               "wrong content is refused all the same");
   work.declare(parser);
-  parser.object("SERVER|DEV", name, "Socket of a volume's server, or a device or file");
+  parser.object("SERVER|DEV", name, "Socket of a volume's server, or a device or file",
+                Need::kOptional);
   if (!DD_TRY(parser.parse(arguments))) return 0;
+  if (name.empty()) {  // "--snapshot SERVER" took it for the tag
+    name.swap(options.tag);
+    if (name.empty())
+      return fail(ErrorCode::kUsage, "receive: SERVER|DEV is wanted; see 'ddsnap receive --help'");
+    if (!names_server(name)) return fail(ErrorCode::kUsage, name + kNoServerNoSnapshot);
+  }
   if (!options.tag.empty()) DD_TRY(check_tag(options.tag));
 
   WorkContext context = DD_TRY(work.context({}));

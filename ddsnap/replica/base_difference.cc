@@ -1,9 +1,12 @@
 #include "ddsnap/replica/base_difference.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 #include "ddsnap/base/aligned_buffer.h"
 #include "ddsnap/base/limits.h"
+#include "ddsnap/base/size_text.h"
 #include "ddsnap/delta/chunk_io.h"
 
 namespace ddsnap {
@@ -31,12 +34,34 @@ Items next_items(ChangelistCursor& cursor, std::size_t most) {
 
 }  // namespace
 
+Status check_copy_size(const std::string& name, std::uint64_t volume_bytes, const std::string& tag,
+                       std::uint64_t snapshot_bytes) {
+  if (volume_bytes == snapshot_bytes) return {};
+  const char* const way_on = volume_bytes < snapshot_bytes
+                                 ? "enlarge the origin here, then 'ddsnap resize'"
+                                 : "a volume does not shrink, so its copy has to be made anew, on "
+                                   "an origin of that size";
+  return fail(ErrorCode::kUsage,
+              fmt::format("{}: the volume has {} bytes, but '{}' has {}; {}", name,
+                          with_commas(volume_bytes), tag, with_commas(snapshot_bytes), way_on));
+}
+
 Changelist chosen_of(const Changelist& list, const std::function<bool(ChunkNr)>& test) {
   Changelist chosen = without_chunks(list);
   ChangelistCursor cursor(list);
   while (const auto item = cursor.next())
     if (test(item->chunk)) chosen.append(item->chunk, item->before);
   return chosen;
+}
+
+Changelist common_of(Changelist list) {
+  if (list.from_bytes == list.to_bytes) return list;
+  const ChunkGeometry geometry = list.to_geometry();
+  Changelist common = chosen_of(list, [&](ChunkNr chunk) {
+    return geometry.offset_of(chunk) + geometry.chunk_bytes() <= list.smaller_bytes();
+  });
+  common.from_bytes = common.to_bytes;
+  return common;
 }
 
 Result<Changelist> truly_different(const Changelist& list, BlockDevice& present,

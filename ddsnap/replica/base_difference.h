@@ -15,8 +15,17 @@
 
 namespace ddsnap {
 
+// What a volume that is as large cannot take: a copy has the size of what it is a copy of, and
+// volumes do not shrink. kUsage; `tag` is the snapshot of so many bytes that is to come.
+Status check_copy_size(const std::string& name, std::uint64_t volume_bytes, const std::string& tag,
+                       std::uint64_t snapshot_bytes);
+
 // The chunks of the list for which the test holds.
 Changelist chosen_of(const Changelist& list, const std::function<bool(ChunkNr)>& test);
+
+// Of a list between two sizes, the whole chunks that both have: what lies behind them is new, and
+// nobody wrote it. Any other list as it is.
+Changelist common_of(Changelist list);
 
 // The chunks of the list in which `present` is not what `base` holds; without a base (a bookmark),
 // not what the list says of it, and a chunk of which it says nothing counts as different. Requires:

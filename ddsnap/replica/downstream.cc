@@ -4,8 +4,7 @@
 
 #include "ddsnap/io/nbd_device.h"
 #include "ddsnap/io/open_device.h"
-#include "ddsnap/replica/downstream_device.h"
-#include "ddsnap/replica/downstream_volume.h"
+#include "ddsnap/replica/downstream_kinds.h"
 
 namespace ddsnap {
 
@@ -18,9 +17,9 @@ bool names_server(const std::string& name) {
 Result<std::unique_ptr<Downstream>> Downstream::open(const std::string& name) {
   if (name.find('#') != name.npos && name.starts_with(kDdsnapScheme))
     return fail(ErrorCode::kUsage, name + ": a snapshot cannot receive, only a volume can");
-  if (!names_server(name)) return DownstreamDevice::open(name);
+  if (!names_server(name)) return open_downstream_device(name);
   const bool has_scheme = name.starts_with(kDdsnapScheme);
-  return DownstreamVolume::open(has_scheme ? name.substr(kDdsnapScheme.size()) : name);
+  return open_downstream_volume(has_scheme ? name.substr(kDdsnapScheme.size()) : name);
 }
 
 }  // namespace ddsnap

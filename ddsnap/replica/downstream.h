@@ -13,45 +13,26 @@
 //           starts from the same base may come instead: what the first one wrote is then put back
 //           out of the volume's own snapstore.
 // Threads   One by one; receive() makes its own and ends them.
-// Lifetime  Nothing is attached to the server but while receive() runs, or what device() and
-//           open_snapshot() gave is in use.
+// Lifetime  Nothing is attached to the server but while receive() runs.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "ddsnap/base/result.h"
-#include "ddsnap/base/units.h"
 #include "ddsnap/base/uuid.h"
 #include "ddsnap/base/work_context.h"
 #include "ddsnap/delta/apply_delta.h"
 #include "ddsnap/delta/byte_stream.h"
-#include "ddsnap/io/block_device.h"
 #include "ddsnap/replica/held_snapshot.h"
 
 namespace ddsnap {
 
-// How far a receive came that was interrupted: so many frames of that delta are durable.
-struct ReceivePoint {
-  Uuid delta_uuid;
-  std::uint64_t whole_frames = 0;
-  ChunkNr first_chunk_in_doubt;
-};
-
 struct ReceiveOptions {
-  enum class Base : std::uint8_t {
-    kByUuid,     // it holds what the stream starts from, by name, unchanged
-    kByContent,  // every chunk's present content is what the stream says (a resync, which made it
-                 // so)
-  };
-  Base base = Base::kByUuid;
-  std::string tag;           // of the snapshot; empty: as upstream
-  std::int8_t priority = 0;  // of the snapshot
-  bool is_forced = false;    // as ApplyOptions; and a base whose uuid is unknown here is taken
+  std::string tag;                   // of the snapshot; empty: as upstream
+  bool is_forced = false;            // as ApplyOptions; a base of unknown uuid is taken, too
   bool puts_strangers_back = false;  // what somebody else wrote here since the base is undone
 };
 
@@ -71,17 +52,8 @@ class Downstream {
   static Result<std::unique_ptr<Downstream>> open(const std::string& name);
 
   virtual const std::string& name() const = 0;
-  virtual bool is_volume() const = 0;
-  virtual Result<ChunkGeometry> geometry() = 0;
   // Oldest first. Of a bare device at most one: what it is known to hold.
   virtual Result<std::vector<HeldSnapshot>> held() = 0;
-  // What receive() left when it was interrupted, and nothing else came since.
-  virtual Result<std::optional<ReceivePoint>> point() = 0;
-  // What deltas are applied to, as it is now, for reading.
-  virtual Result<std::unique_ptr<BlockDevice>> open_present() = 0;
-  // kNotFound where its data is not here. Of a bare device: as open_present().
-  virtual Result<std::unique_ptr<BlockDevice>> open_snapshot(const Uuid& uuid) = 0;
-
   // A delta stream, from its header to its end. One that was received before is read to its end
   // too, so that a pipe's other side does not fail.
   virtual Result<ReceiveReport> receive(ByteSource& source, const ReceiveOptions& options,
@@ -90,5 +62,8 @@ class Downstream {
 
 // Whether the name means a server rather than a device.
 bool names_server(const std::string& name);
+// Behind the name of a device of which somebody wants a snapshot.
+inline constexpr const char* kNoServerNoSnapshot =
+    ": has no server, so there is no snapshot to take";
 
 }  // namespace ddsnap

@@ -20,11 +20,4 @@ const HeldSnapshot* find_held(const std::vector<HeldSnapshot>& all, const Uuid& 
   return found == all.end() ? nullptr : &*found;
 }
 
-const HeldSnapshot* newest_common(const std::vector<HeldSnapshot>& ours,
-                                  const std::vector<HeldSnapshot>& theirs) {
-  for (const HeldSnapshot& one : ours | std::views::reverse)
-    if (find_held(theirs, one.uuid) != nullptr) return &one;
-  return nullptr;
-}
-
 }  // namespace ddsnap

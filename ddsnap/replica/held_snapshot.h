@@ -23,9 +23,5 @@ struct HeldSnapshot {
 HeldSnapshot held_from(const SnapshotEntry& entry);
 // Null when it is not among them.
 const HeldSnapshot* find_held(const std::vector<HeldSnapshot>& all, const Uuid& uuid);
-// The newest of `ours` that is among `theirs` too: what a delta may start from. Null: there is
-// none.
-const HeldSnapshot* newest_common(const std::vector<HeldSnapshot>& ours,
-                                  const std::vector<HeldSnapshot>& theirs);
 
 }  // namespace ddsnap

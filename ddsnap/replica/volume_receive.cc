@@ -50,8 +50,8 @@ Result<ReceiveReport> VolumeReceive::run(PeekedSource& source) {
                     ": does not say which snapshot it ends in, so that no copy of it "
                     "can be made; streams of 'ddsnap send' do");
   ServerClient client = DD_TRY(ServerClient::connect(server_));
-  const Uuid store_uuid = DD_TRY(client.status())
-  .store_uuid;
+  const ServerStatusMessage status = DD_TRY(client.status());
+  const Uuid store_uuid = status.store_uuid;
   const JobLock lock =
       DD_TRY(JobLock::take(DD_TRY(default_state_folder()), "receive-" + store_uuid.to_string()));
   snapshots_ = DD_TRY(client.snapshots());
@@ -63,6 +63,7 @@ Result<ReceiveReport> VolumeReceive::run(PeekedSource& source) {
     DD_TRY(source.drain());
     return report_;
   }
+  DD_TRY(check_copy_size(server_, status.origin_bytes, header_.to_tag, header_.to_bytes));
   DD_TRY(choose_tag());
   DD_TRY(open_origin());
   DD_TRY(check_alone());
@@ -83,8 +84,7 @@ Result<ReceiveReport> VolumeReceive::run(PeekedSource& source) {
   DD_TRY(check_nothing_else(named));
   DD_TRY(check_alone());
   ServerClient again = DD_TRY(ServerClient::connect(server_));  // it may have been a long time
-  DD_TRY(
-      again.create({.uuid = header_.to_uuid, .tag = report_.tag, .priority = options_.priority}));
+  DD_TRY(again.create({.uuid = header_.to_uuid, .tag = report_.tag}));
   DD_TRY(record.forget());
   return report_;
 }
@@ -137,8 +137,6 @@ Status VolumeReceive::check_alone() const {
 }
 
 Status VolumeReceive::prove_base(VolumeRecord& record) {
-  // What an interrupted one left was looked at when this stream was made.
-  if (options_.base == ReceiveOptions::Base::kByContent) return record.forget();
   if (header_.is_full()) return {};
   base_ = header_.from_uuid.is_nil() ? nullptr : find(header_.from_uuid);
   if (base_ == nullptr) {
@@ -171,16 +169,7 @@ Status VolumeReceive::check_not_left_behind() const {
 
 Result<Changelist> VolumeReceive::changed_since_base() const {
   ServerClient client = DD_TRY(ServerClient::connect(server_));
-  Changelist list = DD_TRY(client.changelist(base_->tag, "now"));
-  if (list.from_bytes == list.to_bytes) return list;
-  // Between two sizes, what lies behind the smaller one is new; nobody wrote it.
-  const ChunkGeometry geometry = list.to_geometry();
-  const std::uint64_t common_bytes = list.smaller_bytes();
-  Changelist common = chosen_of(list, [&](ChunkNr chunk) {
-    return geometry.offset_of(chunk) + geometry.chunk_bytes() <= common_bytes;
-  });
-  common.from_bytes = common.to_bytes;
-  return common;
+  return common_of(DD_TRY(client.changelist(base_->tag, "now")));
 }
 
 // Deltas are applied in the order of their chunks: an interrupted apply wrote nothing behind its

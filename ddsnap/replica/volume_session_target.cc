@@ -40,10 +40,7 @@ class VolumeSessionTarget final : public SessionTarget {
 
   Result<Begun> begin(const StartSession& start) override {
     const VolumeSession now = DD_TRY(facts());
-    if (now.volume_bytes != start.to_bytes)
-      return fail(ErrorCode::kUsage,
-                  fmt::format("{}: the volume has {} bytes, but {} has {}", server_,
-                              now.volume_bytes, start.to_tag, start.to_bytes));
+    DD_TRY(check_copy_size(server_, now.volume_bytes, start.to_tag, start.to_bytes));
     DD_TRY(check_tag_is_free(start));
     const bool goes_on = now.cut && now.cut->from == start.from && now.cut->to == start.to &&
                          DD_TRY(is_unwritten_behind(*now.cut, start));
@@ -74,16 +71,10 @@ class VolumeSessionTarget final : public SessionTarget {
 
   Status check_nothing_else(const StartSession& start, const ByteCover& named) override {
     const SnapshotEntry& newest = snapshots_.front();
-    const Changelist changed = DD_TRY(client_.changelist(newest.tag, "now"));
+    const Changelist changed = DD_TRY(written_since(newest));
     const ChunkGeometry geometry = changed.to_geometry();
-    // Between two sizes, what lies behind the smaller one is new, and nobody wrote it.
-    Changelist others = chosen_of(changed, [&](ChunkNr chunk) {
-      const ByteRange bytes{geometry.offset_of(chunk), geometry.chunk_bytes()};
-      return (changed.from_bytes == changed.to_bytes ||
-              bytes.end_bytes() <= changed.smaller_bytes()) &&
-             !named.contains(geometry.bytes_of(chunk));
-    });
-    others.from_bytes = others.to_bytes;
+    const Changelist others = chosen_of(
+        changed, [&](ChunkNr chunk) { return !named.contains(geometry.bytes_of(chunk)); });
     if (others.ranges.empty() || !DD_TRY(differs_from(newest, others))) return {};
     return fail(ErrorCode::kFailed,
                 fmt::format("{}: somebody else wrote here since '{}', where '{}' changes nothing; "
@@ -122,10 +113,12 @@ class VolumeSessionTarget final : public SessionTarget {
   // rollback writes, and so does who puts things back.
   Result<bool> is_touched() {
     const SnapshotEntry& newest = snapshots_.front();
-    const Changelist since = DD_TRY(client_.changelist(newest.tag, "now"));
-    if (since.ranges.empty()) return false;
-    if (since.from_bytes != since.to_bytes) return true;
-    return differs_from(newest, since);
+    const Changelist since = DD_TRY(written_since(newest));
+    return !since.ranges.empty() && DD_TRY(differs_from(newest, since));
+  }
+
+  Result<Changelist> written_since(const SnapshotEntry& snapshot) {
+    return common_of(DD_TRY(client_.changelist(snapshot.tag, "now")));
   }
 
   // Whether the origin, in these chunks, is no longer what the snapshot is.
@@ -150,7 +143,7 @@ class VolumeSessionTarget final : public SessionTarget {
   // Whether nobody wrote where the transfer that was cut off has not been yet.
   Result<bool> is_unwritten_behind(const CutTransfer& cut, const StartSession& start) {
     if (cut.from.is_nil()) return true;
-    const Changelist since = DD_TRY(client_.changelist(snapshots_.front().tag, "now"));
+    const Changelist since = DD_TRY(written_since(snapshots_.front()));
     return since.ranges.empty() ||
            since.ranges.back().end() << since.chunk_shift <=
                round_up(cut.doubt_end << start.chunk_shift, std::uint64_t{1} << since.chunk_shift);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Shows `ddsnap send | ddsnap receive` between two volumes: a chain of snapshots comes over by uuid and tag, byte for byte; what
-came before is known; a stream cut anywhere goes on when it is sent again; from a bookmark; into a bare device; and what does
-not belong is refused with one line."""
+came before is known; a stream cut anywhere goes on when it is sent again; from a bookmark; into a bare device; volumes that
+grow; and what does not belong is refused with one line."""
 
 import json
+import os
 import pathlib
 import subprocess
 import unittest
@@ -111,6 +112,50 @@ class SendReceive(CliTest):
         self.snapshot("0")
         self.assertEqual(self.receive(self.stream("0").stdout, "--snapshot", "copy").returncode, 0)
         self.assertIn("copy", self.uuids(self.down))
+        self.snapshot("1")
+        self.assertEqual(self.receive(self.stream("0", "1").stdout, "--snapshot").returncode, 0)
+        self.assertEqual(self.uuids(self.down)["1"], self.uuids(self.up)["1"])
+        pathlib.Path(self.down.path("bare.img")).write_bytes(bytes(VOLUME_BYTES))
+        for tag in ((), ("tag",)):
+            self.check_error(self.receive(self.stream("0").stdout, "--snapshot", *tag, into="bare.img"), 2,
+                             "no snapshot to take")
+
+    def resize(self, host, size_bytes):
+        os.truncate(host.path("origin.img"), size_bytes)
+        host.succeed("resize", "--origin", "server")
+
+    def transmit(self, *words):
+        command = f"DDSNAP_STATE_DIR={self.down.path('apply-state')} {DDSNAP} listen --stdio v={self.down.server} 2>/dev/null"
+        return self.up.run("transmit", "--command", command, "server", *words)
+
+    def test_a_volume_that_grew(self):
+        """Its copy has to grow first; then all goes on as before, by streams and by sessions."""
+        self.snapshot("0")
+        self.send("0")
+        self.resize(self.up, VOLUME_BYTES + (1 << 20))
+        self.up.succeed("create", "server", "1")
+        told = f"has {VOLUME_BYTES:,} bytes, but '1' has {VOLUME_BYTES + (1 << 20):,}; enlarge the origin here"
+        self.check_error(self.receive(self.stream("0", "1").stdout), 2, told)
+        self.check_error(self.transmit("1"), 2, told)
+        self.resize(self.down, VOLUME_BYTES + (1 << 20))
+        self.send("0", "1")
+        for host in (self.up, self.down):
+            self.resize(host, VOLUME_BYTES + (2 << 20))
+        self.up.succeed("create", "server", "2")
+        self.assertEqual(self.transmit("2").returncode, 0)
+        for tag in ("1", "2"):
+            self.up.succeed("compare", f"ddsnap:server#{tag}", f"ddsnap:{self.down.server}#{tag}")
+
+    def test_a_copy_that_is_larger_is_refused(self):
+        """A volume does not shrink, nor does its copy."""
+        self.snapshot("0")
+        self.send("0")
+        self.snapshot("1")
+        self.resize(self.down, VOLUME_BYTES + (1 << 20))
+        before = pathlib.Path(self.down.path("origin.img")).read_bytes()
+        for ran in (self.receive(self.stream("0", "1").stdout), self.transmit("1"), self.transmit("--resync", "1")):
+            self.check_error(ran, 2, "a volume does not shrink")
+        self.assertEqual(pathlib.Path(self.down.path("origin.img")).read_bytes(), before)
 
 
 if __name__ == "__main__":
