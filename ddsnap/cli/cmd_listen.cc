@@ -69,7 +69,7 @@ Result<int> cmd_listen(Arguments arguments) {
   Options options;
   ArgumentParser parser(
       {.name = "listen",
-       .usage = "[-f] [-l LOG] [-p PIDFILE] [--key FILE] ADDRESS NAME=DEV...\n"
+       .usage = "[-f] [-l LOG] [-p PIDFILE] [--key FILE | --keys FOLDER] ADDRESS NAME=DEV...\n"
                 "       ddsnap listen --stdio NAME=DEV...",
        .summary = "Receives what 'ddsnap transmit' sends, for the volumes that are named here.\n"
                   "Detaches when its sockets accept, and the exit status tells how it went."});
@@ -82,6 +82,7 @@ Result<int> cmd_listen(Arguments arguments) {
   parser.number_option("--threads", 1, static_cast<int>(kMaxWorkers), options.workers,
                        "Threads that compute, of one session (default: one a processor)");
   options.link.declare(parser);
+  options.link.declare_keys(parser);
   parser.objects(
       "OBJECTS", options.objects,
       "ADDRESS is HOST, HOST:PORT, [IPV6]:PORT or :PORT, all addresses (port 4329); NAME "

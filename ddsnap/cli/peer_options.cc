@@ -4,6 +4,13 @@
 
 namespace ddsnap {
 
+void PeerOptions::declare_keys(ArgumentParser& parser) {
+  parser.text_option("--keys", "FOLDER", files_.keys,
+                     "TLS with several keys: FOLDER/NAME.key is that of sender NAME, and "
+                     "FOLDER/VOLUME/NAME.key that of one who may write this volume only. Read at "
+                     "the start");
+}
+
 void PeerOptions::declare(ArgumentParser& parser) {
   parser.text_option("--key", "FILE", files_.key,
                      "TLS with the key in this file, the same on both sides ('openssl rand -hex "

@@ -20,6 +20,7 @@ namespace ddsnap {
 class PeerOptions {
  public:
   void declare(ArgumentParser& parser);
+  void declare_keys(ArgumentParser& parser);  // of one who listens
 
   // `interruption` outlives the channel. A rate of 0 is none.
   Result<std::unique_ptr<Channel>> connect(const TcpAddress& address,

@@ -15,6 +15,8 @@
 
 namespace ddsnap {
 
+struct KnownSender;
+
 class ByteLink {
  public:
   virtual ~ByteLink() = default;
@@ -28,6 +30,9 @@ class ByteLink {
   virtual Result<Step> write_some(std::span<const std::byte> from) = 0;
   // The other side finds the end once it has read everything. Best effort.
   virtual void end_writing() = 0;
+
+  // Whose key the other side has used; null: there are none. Lives as long as this.
+  virtual const KnownSender* sender() const { return nullptr; }
 
   virtual int read_fd() const = 0;
   virtual int write_fd() const = 0;

@@ -136,11 +136,14 @@ class Listener {
                                             Deadline::after_ms(parts_.hello_patience_ms),
                                             context.interruption);
     if (!link) return std::unexpected(std::move(link).error());
+    const KnownSender* const sender = (*link)->sender();
+    if (sender != nullptr && !sender->name.empty())
+      parts_.log.info("{}: is {}", accepted.peer, sender->name);
     Channel channel(*std::move(link), accepted.peer, {.interruption = &context.interruption});
     Claim claim(busy_);
     const ReceiverOptions options{
         .open = [&](const std::string& volume) -> Result<std::unique_ptr<SessionTarget>> {
-          const std::string device = DD_TRY(find_served_volume(parts_.volumes, volume));
+          const std::string device = DD_TRY(find_served_volume(parts_.volumes, volume, sender));
           DD_TRY(claim.take(device));
           return open_session_target(device);
         },
@@ -172,10 +175,15 @@ Result<ServedVolumes> parse_served_volumes(const std::vector<std::string>& words
   return volumes;
 }
 
-Result<std::string> find_served_volume(const ServedVolumes& volumes, const std::string& name) {
-  if (name.empty() && volumes.size() == 1) return volumes.begin()->second;
-  const auto found = volumes.find(name);
-  if (found != volumes.end()) return found->second;
+Result<std::string> find_served_volume(const ServedVolumes& volumes, const std::string& name,
+                                       const KnownSender* sender) {
+  const bool is_only_one = name.empty() && volumes.size() == 1;
+  const auto found = is_only_one ? volumes.begin() : volumes.find(name);
+  if (found != volumes.end()) {
+    if (sender == nullptr || sender->may_write(found->first)) return found->second;
+    return fail(ErrorCode::kNotFound,
+                fmt::format("no volume '{}' here for {}", found->first, sender->name));
+  }
   if (name.empty()) return fail(ErrorCode::kUsage, "there are several volumes here: name one");
   return fail(ErrorCode::kNotFound, fmt::format("no volume '{}' here", name));
 }

@@ -31,8 +31,10 @@ using ServedVolumes = std::map<std::string, std::string>;
 
 // "NAME=SERVER" or "NAME=DEV" each. kUsage.
 Result<ServedVolumes> parse_served_volumes(const std::vector<std::string>& words);
-// The target of a name; an empty one is the only volume there is. kNotFound.
-Result<std::string> find_served_volume(const ServedVolumes& volumes, const std::string& name);
+// The target of a name; an empty one is the only volume there is. kNotFound, also where this sender
+// (null: any) may not write it.
+Result<std::string> find_served_volume(const ServedVolumes& volumes, const std::string& name,
+                                       const KnownSender* sender = nullptr);
 
 struct ListenerParts {
   const std::vector<ListeningTcp>& sockets;

@@ -22,11 +22,11 @@ namespace ddsnap {
 
 namespace {
 
-constexpr std::string_view kIdentity = "ddsnap";
+constexpr std::string_view kSessionName = "ddsnap";
 constexpr unsigned char kCipherId[2] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
 constexpr const char* kCipher = "TLS_AES_128_GCM_SHA256";
-constexpr std::size_t kKeyBytes = 32;
-constexpr int kKeySlot = 0;  // of a context's application data
+constexpr int kKeySlot = 0;     // of a context's application data
+constexpr int kSenderSlot = 0;  // of a connection's
 
 template <auto kFree>
 struct Freeing {
@@ -49,37 +49,6 @@ std::unexpected<Error> bad_file(const std::string& path, const std::string& what
   return fail(ErrorCode::kUsage, fmt::format("{}: {}", path, what));
 }
 
-// Whoever may read the key may write the volume.
-Status check_private(const std::string& path) {
-  struct stat facts{};
-  if (::stat(path.c_str(), &facts) != 0) return fail_errno("cannot read", path);
-  if (!S_ISREG(facts.st_mode)) return bad_file(path, "not a file");
-  if ((facts.st_mode & 077) == 0) return {};
-  return bad_file(path, "others may read or write this key; chmod 600 it");
-}
-
-Result<std::array<unsigned char, kKeyBytes>> read_key(const std::string& path) {
-  DD_TRY(check_private(path));
-  const auto source = DD_TRY(open_source(path));
-  std::string text(kMaxKeyFileBytes + 1, '\0');
-  std::size_t have = 0;
-  for (std::size_t got = 1; got > 0 && have < text.size(); have += got)
-    got = DD_TRY(source->read(std::as_writable_bytes(std::span(text).subspan(have))));
-  if (have > kMaxKeyFileBytes) return bad_file(path, "too long for a key");
-  text.resize(have);
-  constexpr const char* kBlanks = " \t\r\n";
-  text.erase(0, std::min(text.find_first_not_of(kBlanks), text.size()));
-  text.erase(text.find_last_not_of(kBlanks) + 1);
-  if (text.size() < kMinKeyCharacters)
-    return bad_file(path,
-                    fmt::format("a key has at least {} characters, as of 'openssl rand -hex 32'",
-                                kMinKeyCharacters));
-  std::array<unsigned char, kKeyBytes> key{};
-  if (::EVP_Digest(text.data(), text.size(), key.data(), nullptr, ::EVP_sha256(), nullptr) != 1)
-    return fail(ErrorCode::kFailed, "OpenSSL: " + openssl_reason());
-  return key;
-}
-
 // What both sides would know of each other after an earlier session.
 SSL_SESSION* make_psk_session(SSL* ssl, std::span<const unsigned char> key) {
   std::unique_ptr<SSL_SESSION, Freeing<SSL_SESSION_free>> session(::SSL_SESSION_new());
@@ -92,25 +61,33 @@ SSL_SESSION* make_psk_session(SSL* ssl, std::span<const unsigned char> key) {
   return session.release();
 }
 
-std::span<const unsigned char> key_of(SSL* ssl) {
-  const auto* const key = static_cast<const std::array<unsigned char, kKeyBytes>*>(
-      ::SSL_CTX_get_ex_data(::SSL_get_SSL_CTX(ssl), kKeySlot));
-  return *key;
+// Of the side that connects the one key, of the other all.
+const SessionKey& key_of(SSL* ssl) {
+  return *static_cast<const SessionKey*>(::SSL_CTX_get_ex_data(::SSL_get_SSL_CTX(ssl), kKeySlot));
+}
+const KeyRing& keys_of(SSL* ssl) {
+  return *static_cast<const KeyRing*>(::SSL_CTX_get_ex_data(::SSL_get_SSL_CTX(ssl), kKeySlot));
 }
 
 int offer_key(SSL* ssl, const EVP_MD* /*md*/, const unsigned char** identity, std::size_t* length,
               SSL_SESSION** session) {
-  *session = make_psk_session(ssl, key_of(ssl));
-  *identity = reinterpret_cast<const unsigned char*>(kIdentity.data());
-  *length = kIdentity.size();
+  const SessionKey& key = key_of(ssl);
+  *session = make_psk_session(ssl, key.bytes);
+  *identity = reinterpret_cast<const unsigned char*>(key.identity.data());
+  *length = key.identity.size();
   return *session == nullptr ? 0 : 1;
 }
 
 int find_key(SSL* ssl, const unsigned char* identity, std::size_t length, SSL_SESSION** session) {
   *session = nullptr;
-  if (length != kIdentity.size() || std::memcmp(identity, kIdentity.data(), length) != 0) return 1;
-  *session = make_psk_session(ssl, key_of(ssl));
-  return *session == nullptr ? 0 : 1;
+  const KnownSender* const sender =
+      keys_of(ssl).find({reinterpret_cast<const char*>(identity), length});
+  if (sender == nullptr) return 1;
+  *session = make_psk_session(ssl, sender->key.bytes);
+  if (*session == nullptr ||
+      ::SSL_set_ex_data(ssl, kSenderSlot, const_cast<KnownSender*>(sender)) != 1)
+    return 0;
+  return 1;
 }
 
 Status use_certificates(SSL_CTX* context, const TlsFiles& files) {
@@ -148,6 +125,9 @@ class TlsLink final : public ByteLink {
   void end_writing() override {
     ::SSL_shutdown(ssl_.get());
     ::shutdown(socket_.get(), SHUT_WR);
+  }
+  const KnownSender* sender() const override {
+    return static_cast<const KnownSender*>(::SSL_get_ex_data(ssl_.get(), kSenderSlot));
   }
   int read_fd() const override { return socket_.get(); }
   int write_fd() const override { return socket_.get(); }
@@ -195,15 +175,16 @@ Status wait_for(const TlsLink& link, short wants, Deadline deadline,
 }  // namespace
 
 struct TlsContext::Keys {
-  std::array<unsigned char, kKeyBytes> key{};
+  SessionKey own;  // of the side that connects
+  KeyRing known;   // of the one that listens
   bool has_key = false;
   SslCtx context;
 };
 
 Result<TlsContext> TlsContext::make(const TlsFiles& files, Role role) {
   const bool has_certificates = !files.certificate.empty() || !files.authority.empty();
-  if (has_certificates && !files.key.empty())
-    return fail(ErrorCode::kUsage, "a key or certificates, not both");
+  if (has_certificates + !files.key.empty() + !files.keys.empty() > 1)
+    return fail(ErrorCode::kUsage, "a key, a folder of keys or certificates, only one of them");
   auto keys = std::make_shared<Keys>();
   keys->context.reset(::SSL_CTX_new(::TLS_method()));
   SSL_CTX* const context = keys->context.get();
@@ -213,8 +194,8 @@ Result<TlsContext> TlsContext::make(const TlsFiles& files, Role role) {
     return fail(ErrorCode::kFailed, "OpenSSL: " + openssl_reason());
   ::SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   if (role == Role::kListens) {  // else what the key stands for would be a session of nobody's
-    const auto* const name = reinterpret_cast<const unsigned char*>(kIdentity.data());
-    if (::SSL_CTX_set_session_id_context(context, name, kIdentity.size()) != 1)
+    const auto* const name = reinterpret_cast<const unsigned char*>(kSessionName.data());
+    if (::SSL_CTX_set_session_id_context(context, name, kSessionName.size()) != 1)
       return fail(ErrorCode::kFailed, "OpenSSL: " + openssl_reason());
   }
   ::SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -223,15 +204,18 @@ Result<TlsContext> TlsContext::make(const TlsFiles& files, Role role) {
     DD_TRY(use_certificates(context, files));
     return TlsContext(std::move(keys), role);
   }
-  keys->key = DD_TRY(read_key(files.key));
   keys->has_key = true;
-  if (::SSL_CTX_set_ex_data(context, kKeySlot, &keys->key) != 1)
-    return fail(ErrorCode::kFailed, "OpenSSL: " + openssl_reason());
   if (role == Role::kConnects) {
+    keys->own = DD_TRY(SessionKey::read(files.key));
     ::SSL_CTX_set_psk_use_session_callback(context, offer_key);
   } else {
-    ::SSL_CTX_set_psk_find_session_callback(context, find_key);
+    keys->known = files.keys.empty() ? DD_TRY(KeyRing::of_file(files.key))
+                                     : DD_TRY(KeyRing::of_folder(files.keys));
+                                     ::SSL_CTX_set_psk_find_session_callback(context, find_key);
   }
+  void* const ours = role == Role::kConnects ? static_cast<void*>(&keys->own) : &keys->known;
+  if (::SSL_CTX_set_ex_data(context, kKeySlot, ours) != 1)
+    return fail(ErrorCode::kFailed, "OpenSSL: " + openssl_reason());
   return TlsContext(std::move(keys), role);
 }
 

@@ -1,10 +1,8 @@
 // TLS 1.3 over a connected socket: both sides prove that they hold the same key, or certificates of
 // an authority that both trust.
 //
-// Shape     The pre-shared key is SHA-256 of what the key file holds, blanks at its ends cut off;
-// key
-//           exchange is ephemeral, so that who learns the key later reads no earlier session. No
-//           tickets, no resumption, no early data.
+// Shape     Keys are those of session_keys.h. Key exchange is ephemeral, so that who learns the key
+//           later reads no earlier session. No tickets, no resumption, no early data.
 // Errors    TlsContext::make(): kUsage for files that are none, and for a key that others may read.
 //           handshake(): kFailed when the other side has another key or none; kBusy, kInterrupted,
 //           kDisconnected.
@@ -17,6 +15,7 @@
 
 #include "ddsnap/base/interruption.h"
 #include "ddsnap/replica/byte_link.h"
+#include "ddsnap/replica/session_keys.h"
 #include "ddsnap/wire/deadline.h"
 
 struct ssl_ctx_st;
@@ -25,9 +24,12 @@ namespace ddsnap {
 
 struct TlsFiles {
   std::string key;          // a pre-shared key; empty: none
+  std::string keys;         // of the side that listens: a folder with a key for each sender
   std::string certificate;  // PEM: our certificate, those between it and the authority, our key
   std::string authority;    // PEM: who signs the other side's certificate
-  bool is_empty() const { return key.empty() && certificate.empty() && authority.empty(); }
+  bool is_empty() const {
+    return key.empty() && keys.empty() && certificate.empty() && authority.empty();
+  }
 };
 
 class TlsContext {

@@ -266,6 +266,22 @@ audit = 2
         self.assertEqual(self.copy(), self.snapshot1)
         self.assertEqual(self.succeed("compare", "--key", "key", "new.img", f"tcp://{address}"), b"")
 
+    def test_a_key_for_each_sender(self):
+        os.makedirs(self.path("keys/vol"))
+        for name, byte in (("keys/office.key", "a"), ("keys/vol/branch.key", "b"), ("stranger", "c")):
+            self.make_key(name, byte)
+        self.write("other.img", bytes(VOLUME_BYTES))
+        address = self.listen("--keys", "keys", "127.0.0.1:0", "vol=copy.img", "other=other.img")
+        for key, volume in (("stranger", "vol"), ("keys/vol/branch.key", "other")):
+            ran = self.run_ddsnap("transmit", "--resync", "--key", key, "server", f"{address}/{volume}", "1")
+            self.assertIn(ran.returncode, (1, 4), ran.stderr)
+        self.assertEqual([self.copy(), self.copy("other.img")], [bytes(VOLUME_BYTES)] * 2)
+        self.assertIn("no volume 'other' here for vol/branch", self.log())
+        for key, volume in (("keys/vol/branch.key", "vol"), ("keys/office.key", "other"), ("keys/office.key", "vol")):
+            self.transmit("--resync", "--key", key, "server", f"{address}/{volume}", "1")
+        self.assertEqual([self.copy(), self.copy("other.img")], [self.snapshot1] * 2)
+        self.assertRegex(self.log(), r"(?s): is vol/branch\n.*: is office\n")
+
     def openssl(self, *words):
         subprocess.run(["openssl", *words], cwd=self.folder, check=True, timeout=PATIENCE_S,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -239,6 +239,46 @@ class ReplicaListener : public ReplicaLink {
   SnapshotsInMemory source_{12};
 };
 
+TEST_F(ReplicaLink, AFolderOfKeysSaysWhoMayWriteWhat) {
+  for (const char* name : {"keys", "keys/vol0", "keys/vol1"})
+    ASSERT_EQ(::mkdir(folder_.file(name).c_str(), 0700), 0);
+  const std::string path = folder_.file("keys");
+  EXPECT_EQ(KeyRing::of_folder(path).error().code, ErrorCode::kUsage);
+  const auto identity = [&](const std::string& name, char letter) {
+    const auto key = SessionKey::read(write_key(name, std::string(64, letter)));
+    EXPECT_TRUE(key.has_value());
+    return key->identity;
+  };
+  const std::string office = identity("keys/office.key", 'a');
+  const std::string branch = identity("keys/vol0/branch.key", 'b');
+  EXPECT_EQ(identity("keys/vol1/branch.key", 'b'), branch);
+  const std::string boss = identity("keys/vol1/boss.key", 'c');
+  EXPECT_EQ(identity("keys/boss.key", 'c'), boss);
+  const std::string other = identity("other.key", 'd');
+  write_key("keys/readme", "not a key", 0644);
+
+  const auto ring = KeyRing::of_folder(path);
+  ASSERT_OK(ring);
+  EXPECT_EQ(ring->find(other), nullptr);
+  EXPECT_EQ(ring->find("ddsnap"), nullptr);
+  ASSERT_TRUE(ring->find(office) && ring->find(branch) && ring->find(boss));
+  EXPECT_EQ(ring->find(office)->name, "office");
+  const ServedVolumes volumes = {{"vol0", "a"}, {"vol1", "b"}, {"vol2", "c"}};
+  const auto may = [&](const std::string& who) {
+    std::string all;
+    for (const char* name : {"vol0", "vol1", "vol2"})
+      if (const auto device = find_served_volume(volumes, name, ring->find(who))) all += *device;
+    return all;
+  };
+  EXPECT_EQ(may(office), "abc");
+  EXPECT_EQ(may(branch), "ab");
+  EXPECT_EQ(may(boss), "abc");
+  EXPECT_FALSE(find_served_volume({{"vol2", "c"}}, "", ring->find(branch)));
+  write_key("keys/open.key", std::string(64, 'e'), 0644);
+  EXPECT_EQ(KeyRing::of_folder(path).error().code, ErrorCode::kUsage);
+  EXPECT_EQ(KeyRing::of_folder(folder_.file("none")).error().code, ErrorCode::kNotFound);
+}
+
 TEST_F(ReplicaListener, ServesWithAKeyAndRefusesWithout) {
   const TlsFiles files{.key = write_key("key", key_)};
   const auto listens = context(files, TlsContext::Role::kListens);
