@@ -109,7 +109,7 @@ fmt:
 
 # Results in $(BUILD)/bench-results, and as a page with pictures in $(BUILD)/bench-page. bench-full takes hours, and says more.
 RESULTS = $(abspath $(BUILD))/bench-results
-BENCHES = nbd_writes compare delta_create delta_apply large_volume many_snapshots kernel_targets
+BENCHES = nbd_writes compare delta_create delta_apply replication_session large_volume many_snapshots kernel_targets
 bench: bench-build
 	for bench in $(BUILD)/bench/*_bench; do \
 	  "$$bench" --benchmark_out=$(RESULTS)/$$(basename "$$bench").json || exit 1; done
