@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <functional>
 #include <sstream>
 
 #include "ddsnap/base/size_text.h"
+#include "ddsnap/cli/help_texts.h"
+#include "ddsnap/replica/server_address.h"
 
 namespace ddsnap {
 
@@ -70,7 +73,20 @@ struct ArgumentParser::Impl {
   Verb verb;
   CLI::App app;
   std::vector<std::vector<const CLI::Option*>> exclusive;  // groups of which one may be given
+
+  // Names that become addresses when all words are known, the folder of --config among them.
+  using Find = Result<std::string> (*)(const std::string& named, const std::string& config_folder);
+  void find_later(std::string& value, Find find);
+  std::vector<std::function<Status(const std::string& config_folder)>> finders;
+  const std::string* config_folder = nullptr;
 };
+
+void ArgumentParser::Impl::find_later(std::string& value, Find find) {
+  finders.emplace_back([&value, find](const std::string& folder) -> Status {
+    value = DD_TRY(find(value, folder));
+    return {};
+  });
+}
 
 ArgumentParser::ArgumentParser(const Verb& verb) : impl_(std::make_unique<Impl>(verb)) {
   CLI::App& app = impl_->app;
@@ -97,6 +113,41 @@ void ArgumentParser::objects(const std::string& name, std::vector<std::string>& 
       ->required(need == Need::kRequired)
       ->type_name("")
       ->option_text(" ");
+}
+
+void ArgumentParser::server(std::string& value) {
+  object("SERVER", value, kServerHelp);
+  impl_->find_later(value, server_address);
+}
+
+void ArgumentParser::servers(std::vector<std::string>& values, const std::string& help) {
+  objects("SERVER", values, help, Need::kOptional);
+  impl_->finders.emplace_back([&values](const std::string& folder) -> Status {
+    for (std::string& value : values) value = DD_TRY(server_address(value, folder));
+    return {};
+  });
+}
+
+void ArgumentParser::device(const std::string& name, std::string& value, Need need) {
+  object(name, value, kDeviceHelp, need);
+  impl_->find_later(value, device_address);
+}
+
+void ArgumentParser::volume_or_device(const std::string& name, std::string& value,
+                                      const std::string& help, Need need) {
+  object(name, value, help, need);
+  impl_->find_later(value, ddsnap::volume_or_device);
+}
+
+void ArgumentParser::device_option(const std::string& names, std::string& value,
+                                   const std::string& help) {
+  text_option(names, "DEV", value, help);
+  impl_->find_later(value, device_address);
+}
+
+void ArgumentParser::config_option(std::string& folder) {
+  text_option("--config", "DIR", folder, kConfigHelp);
+  impl_->config_folder = &folder;
 }
 
 void ArgumentParser::flag(const std::string& names, bool& value, const std::string& help) {
@@ -164,7 +215,6 @@ Result<bool> ArgumentParser::parse(Arguments arguments) {
   try {
     impl_->app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     check_exclusive();
-    return true;
   } catch (const CLI::CallForHelp&) {
     fmt::print("{}", impl_->app.help());
     return false;
@@ -172,6 +222,10 @@ Result<bool> ArgumentParser::parse(Arguments arguments) {
     return fail(ErrorCode::kUsage, fmt::format("{0}: {1}; see 'ddsnap {0} --help'",
                                                impl_->verb.name, one_line(error.what())));
   }
+  const std::string folder =
+      impl_->config_folder != nullptr ? *impl_->config_folder : default_config_folder();
+  for (const auto& find : impl_->finders) DD_TRY(find(folder));
+  return true;
 }
 
 Result<int> parse_number(const std::string& name, const std::string& text, int lowest,

@@ -2,7 +2,8 @@
 //
 // Shape     A thin face over CLI11, which stays inside the .cc file together with its exceptions. A
 //           word of a dash and a digit ("-1") is an object, and so is "-" (stdin, stdout).
-// Errors    parse(): kUsage with one sentence that ends in where to read more.
+// Errors    parse(): kUsage with one sentence that ends in where to read more; as load_job_config()
+//           where a volume is named whose configuration is wrong.
 // Lifetime  Variables to fill are borrowed until parse() returns.
 #pragma once
 
@@ -39,7 +40,20 @@ class ArgumentParser {
   void objects(const std::string& name, std::vector<std::string>& values, const std::string& help,
                Need need = Need::kRequired);
 
+  // SERVER, or several: what parse() leaves is an address, whatever the user called it by
+  // (server_address.h).
+  void server(std::string& value);
+  void servers(std::vector<std::string>& values, const std::string& help);
+  // A device, which may be "ddsnap:" and such a name.
+  void device(const std::string& name, std::string& value, Need need = Need::kRequired);
+  // A volume's name, a socket, or a device.
+  void volume_or_device(const std::string& name, std::string& value, const std::string& help,
+                        Need need = Need::kRequired);
+  void device_option(const std::string& names, std::string& value, const std::string& help);
+
   // `names` as "-y,--yes". Options that were not given leave their variable as it is.
+  // --config DIR: where the configurations are that the objects' names are looked for in, too.
+  void config_option(std::string& folder);
   void flag(const std::string& names, bool& value, const std::string& help);
   void text_option(const std::string& names, const std::string& value_name, std::string& value,
                    const std::string& help);

@@ -136,7 +136,7 @@ Result<int> cmd_apply_delta(Arguments arguments) {
   parser.flag("--json", options.as_json, kJsonHelp);
   options.work.declare(parser);
   parser.object("DELTA", options.delta, "A file; '-' for standard input");
-  parser.object("DEV", options.device_name, kDeviceHelp);
+  parser.device("DEV", options.device_name);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   WorkContext context = DD_TRY(options.work.context({}));

@@ -2,7 +2,6 @@
 
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/attach_options.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 
 namespace ddsnap {
@@ -25,7 +24,7 @@ Result<int> cmd_attach(Arguments arguments) {
        .summary = "Makes a block device of the origin or of a snapshot, read-only unless --write,\n"
                   "and prints its path; also where it is there already."});
   declare_attach_options(parser, wish);
-  parser.object("SERVER", wish.server, kServerHelp);
+  parser.server(wish.server);
   parser.object("TAG", wish.tag, "The snapshot (default: the origin)", Need::kOptional);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 

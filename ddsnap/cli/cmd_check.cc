@@ -88,8 +88,9 @@ Result<int> cmd_check(Arguments arguments) {
   parser.size_option("--rate-limit", rate_limit_bytes,
                      "Read at most so many bytes a second (default: 64M from a running server, "
                      "else no limit)");
-  parser.object("SNAPSTORE", paths.snapstore,
-                "Socket of the volume's server, or a snapstore that has none running");
+  parser.volume_or_device("SNAPSTORE", paths.snapstore,
+                          "A volume's name, the socket of its server, or a snapstore that has "
+                          "none running");
   parser.object("ORIGIN", paths.origin, "The volume; only read. After a crash it may be needed",
                 Need::kOptional);
   parser.object("META", paths.metadata, kMetadataHelp, Need::kOptional);

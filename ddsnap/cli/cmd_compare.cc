@@ -8,6 +8,7 @@
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/delta/compare.h"
+#include "ddsnap/replica/server_address.h"
 #include "ddsnap/replica/session_sender.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
@@ -98,15 +99,15 @@ Result<int> cmd_compare(Arguments arguments) {
   parser.chunk_option("-c,--chunk", chunk_shift,
                       "Ranges are whole chunks of this size, 4K to 1M (default 4K)");
   work.declare(parser);
-  parser.object("A", a, kDeviceHelp);
+  parser.device("A", a);
   link.declare(parser);
   parser.object("B", b, "Another one, or what 'ddsnap listen' has on another machine");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   WorkContext context = DD_TRY(work.context({}));
-  const Difference found =
-      DD_TRY(b.starts_with(kTcpScheme) ? compare_there(a, b, chunk_shift, link, context)
-                                       : compare_here(a, b, chunk_shift, context));
+  const Difference found = DD_TRY(
+      b.starts_with(kTcpScheme) ? compare_there(a, b, chunk_shift, link, context)
+                                : compare_here(a, DD_TRY(device_address(b)), chunk_shift, context));
   work.end_progress();
   as_json ? print_json(found) : print_text(found);
   return found.ranges.empty() ? 0 : kStatusOfDifference;

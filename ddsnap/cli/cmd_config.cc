@@ -6,7 +6,6 @@
 #include <sstream>
 
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/job_config.h"
 #include "ddsnap/replica/server_client.h"
@@ -60,12 +59,12 @@ std::vector<std::string> doubts_of(const JobConfig& config) {
 }  // namespace
 
 Result<int> cmd_config(Arguments arguments) {
-  std::string action, name, folder = kDefaultConfigFolder;
+  std::string action, name, folder = default_config_folder();
   ArgumentParser parser({.name = "config",
                          .usage = "check [--config DIR] [NAME]",
                          .summary = "Says of each volume's configuration whether it can be used, "
                                     "and what looks wrong."});
-  parser.text_option("--config", "DIR", folder, kConfigHelp);
+  parser.config_option(folder);
   parser.object("check", action, "The one thing that can be done");
   parser.object("NAME", name, "What the volume's file is called; all of them, if none is given",
                 Need::kOptional);

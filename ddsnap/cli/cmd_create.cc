@@ -2,8 +2,8 @@
 
 #include "ddsnap/base/random.h"
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
+#include "ddsnap/replica/server_address.h"
 #include "ddsnap/replica/server_client.h"
 #include "ddsnap/replica/snapshot_group.h"
 
@@ -56,21 +56,23 @@ Result<int> cmd_create(Arguments arguments) {
                        "Seconds after which a group's volumes and frozen file systems go on and "
                        "no snapshot is made (default 10)");
   parser.objects("OBJECTS", options.objects,
-                 "SERVER: socket of the volume's server; TAG: what the snapshot is called");
+                 "SERVER: a volume's name, or the socket of its server; TAG: what the snapshot is "
+                 "called");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   DD_TRY(check(options));
   options.request.priority = static_cast<std::int8_t>(options.priority);
   SystemRandom random;
   options.request.uuid = Uuid::make(random);
-  options.together.servers = options.objects;
+  for (const std::string& named : options.objects)
+    options.together.servers.push_back(DD_TRY(server_address(named)));
   if (options.timeout_s != 0)
     options.together.timeout_ms = static_cast<std::uint64_t>(options.timeout_s) * 1000;
   if (options.is_group || !options.together.mounts.empty()) {
     DD_TRY(create_together(options.together, options.request));
     return 0;
   }
-  ServerClient client = DD_TRY(ServerClient::connect(options.objects.front()));
+  ServerClient client = DD_TRY(ServerClient::connect(options.together.servers.front()));
   DD_TRY(client.create(options.request));
   return 0;
 }

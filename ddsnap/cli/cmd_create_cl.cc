@@ -5,6 +5,7 @@
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/delta/changelist_file.h"
 #include "ddsnap/delta/compare.h"
+#include "ddsnap/replica/server_address.h"
 #include "ddsnap/replica/server_client.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
@@ -44,7 +45,7 @@ Result<int> ask_server(const Options& options) {
   const std::string& to_tag = options.objects[3];
   DD_TRY(check_tag(from_tag));
   if (to_tag != "now") DD_TRY(check_tag(to_tag));
-  ServerClient client = DD_TRY(ServerClient::connect(options.objects[0]));
+  ServerClient client = DD_TRY(ServerClient::connect(DD_TRY(server_address(options.objects[0]))));
   const Changelist list = DD_TRY(client.changelist(from_tag, to_tag));
   DD_TRY(write_changelist_file(options.objects[1], list));
   return 0;
@@ -78,6 +79,8 @@ Result<int> cmd_create_cl(Arguments arguments) {
         ErrorCode::kUsage,
         fmt::format("create-cl: {} words where {} are wanted; see 'ddsnap create-cl --help'",
                     options.objects.size(), wanted));
+  if (has_digest || options.is_compare)
+    for (std::string& name : options.objects) name = DD_TRY(device_address(name));
   if (has_digest) return compare_digest(options);
   return options.is_compare ? compare(options) : ask_server(options);
 }

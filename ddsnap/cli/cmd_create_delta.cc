@@ -11,6 +11,7 @@
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/delta/changelist_file.h"
 #include "ddsnap/delta/create_delta.h"
+#include "ddsnap/replica/server_address.h"
 #include "ddsnap/target/open_ddsnap_device.h"
 
 namespace ddsnap {
@@ -147,6 +148,7 @@ Result<int> cmd_create_delta(Arguments arguments) {
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   DD_TRY(check_objects(options));
+  for (std::string& name : options.objects) name = DD_TRY(device_address(name));
   DD_TRY(delta_options(options));
   DD_TRY(options.is_full ? create_full(options) : create_difference(options));
   return 0;

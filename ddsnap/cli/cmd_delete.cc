@@ -40,7 +40,7 @@ Result<int> cmd_delete(Arguments arguments) {
   parser.flag("--bookmark", request.keep_bookmark,
               "Give up the data but remember the instant, so that changelists from it stay exact");
   parser.flag("--dry-run", is_dry_run, "Only say whether and what would be deleted");
-  parser.object("SERVER", server, kServerHelp);
+  parser.server(server);
   parser.object("TAG", request.tag, kTagHelp);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 

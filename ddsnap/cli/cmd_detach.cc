@@ -1,6 +1,5 @@
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/attach_volume.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/server_client.h"
 
@@ -18,7 +17,7 @@ Result<int> cmd_detach(Arguments arguments) {
            "attached that is fine. With --force it declares a target gone that is absent and will\n"
            "not return. Whoever says so must know that no write of it can still be on its way."});
   parser.flag("--force", is_forced, "Say that the target LABEL is gone");
-  parser.object("SERVER", server, kServerHelp);
+  parser.server(server);
   parser.object("TAG", name,
                 "The snapshot (default: the origin); with --force the target's label, as 'ddsnap "
                 "status' shows it",

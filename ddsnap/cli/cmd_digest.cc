@@ -1,5 +1,4 @@
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/wall_clock.h"
 #include "ddsnap/cli/work_options.h"
@@ -21,7 +20,7 @@ Result<int> cmd_digest(Arguments arguments) {
            "can tell later what changed, when the old content is gone."});
   parser.chunk_option("-c,--chunk", chunk_shift, "Chunk size, 4K to 1M (default 16K)");
   work.declare(parser);
-  parser.object("DEV", device_name, kDeviceHelp);
+  parser.device("DEV", device_name);
   parser.object("FILE", file, "The digest to make; '-' for standard output");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 

@@ -5,7 +5,6 @@
 #include "ddsnap/base/interruption.h"
 #include "ddsnap/base/size_text.h"
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/server_client.h"
 #include "ddsnap/view/plain_words.h"
@@ -94,7 +93,7 @@ Result<int> cmd_events(Arguments arguments) {
                   "interrupted: snapshots, devices that come and go, the room, damage."});
   parser.flag("--once", options.is_once, "End after what happened");
   parser.flag("--json", options.as_json, "Print JSON, an object a line");
-  parser.object("SERVER", options.server, kServerHelp);
+  parser.server(options.server);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   return follow(options, DD_TRY(ServerClient::connect(options.server)));

@@ -38,8 +38,8 @@ Result<int> cmd_export(Arguments arguments) {
        .summary = "Writes a delta as another program's stream: 'rbd import-diff' applies it to an\n"
                   "image. Such a stream has no checksums."});
   parser.text_option("--format", "FORMAT", options.format, "rbd-diff-v1 or rbd-diff-v2");
-  parser.text_option("--base", "DEV", options.base,
-                     "Holds what the delta starts from. Needed for deltas made with -x or -b");
+  parser.device_option("--base", options.base,
+                       "Holds what the delta starts from. Needed for deltas made with -x or -b");
   parser.text_option("--from-name", "NAME", options.how.from_name,
                      "What the older snapshot is called there (default: its tag, else its uuid)");
   parser.text_option("--to-name", "NAME", options.how.to_name, "The same of the newer one");

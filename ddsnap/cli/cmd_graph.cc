@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/job_config.h"
 #include "ddsnap/view/charts.h"
@@ -18,7 +17,7 @@ Result<int> cmd_graph(Arguments arguments) {
                          .summary = "Draws who holds the room in a snapstore: a bar a snapshot."});
   parser.text_option("-o,--output", "FILE", output, "FILE.svg, FILE.png, or '-': SVG to stdout");
   parser.object("WHAT", what, "'space'");
-  parser.object("SERVER", server, kServerHelp);
+  parser.server(server);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   if (what != "space")

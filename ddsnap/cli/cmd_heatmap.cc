@@ -1,5 +1,4 @@
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/view/charts.h"
 #include "ddsnap/view/picture_file.h"
@@ -23,7 +22,7 @@ Result<int> cmd_heatmap(Arguments arguments) {
                        "Parts of the volume (default 128)");
   parser.number_option("--rows", 1, static_cast<int>(kMaxMatrixRows), rows,
                        "At most so many, the newest (default 200)");
-  parser.object("SERVER", server, kServerHelp);
+  parser.server(server);
   parser.object("FROM", ask.from_tag, "The oldest snapshot or bookmark (default: of all)",
                 Need::kOptional);
   parser.object("TO", ask.to_tag, "The newest (default: what the volume holds now)",

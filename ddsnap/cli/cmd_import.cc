@@ -50,8 +50,8 @@ Result<int> cmd_import(Arguments arguments) {
            "Makes a delta from what 'rbd export-diff' writes, in either of its formats. Where\n"
            "the stream starts from a snapshot, only --base lets the delta know the content\n"
            "that it starts from; without it 'ddsnap apply-delta' wants --force."});
-  parser.text_option("--base", "DEV", options.base,
-                     "Holds what the stream starts from. Needed where it tells parts of chunks");
+  parser.device_option("--base", options.base,
+                       "Holds what the stream starts from. Needed where it tells parts of chunks");
   parser.size_option("--from-size", options.from_bytes,
                      "Size of the older image, where there is no base (default: as the newer one)");
   parser.chunk_option("-c,--chunk", options.chunk_shift, "Chunk size, 4K to 1M (default 16K)");

@@ -15,7 +15,7 @@ Result<int> cmd_list(Arguments arguments) {
                          .usage = "[--json] SERVER",
                          .summary = "Lists snapshots and bookmarks, oldest first."});
   parser.flag("--json", as_json, kJsonHelp);
-  parser.object("SERVER", server, kServerHelp);
+  parser.server(server);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   ServerClient client = DD_TRY(ServerClient::connect(server));

@@ -8,6 +8,7 @@
 #include "ddsnap/cli/peer_options.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/listener.h"
+#include "ddsnap/replica/server_address.h"
 
 namespace ddsnap {
 
@@ -24,6 +25,12 @@ struct Options {
   PeerOptions link;
   std::vector<std::string> objects;
 };
+
+Result<ServedVolumes> served_volumes(const std::vector<std::string>& words) {
+  ServedVolumes volumes = DD_TRY(parse_served_volumes(words));
+  for (auto& [name, device] : volumes) device = DD_TRY(volume_or_device(device));
+  return volumes;
+}
 
 // One session over what sshd, or whoever else started us, has at the other end.
 Status serve_stdio(const Options& options, const ServedVolumes& volumes) {
@@ -86,12 +93,12 @@ Result<int> cmd_listen(Arguments arguments) {
   parser.objects(
       "OBJECTS", options.objects,
       "ADDRESS is HOST, HOST:PORT, [IPV6]:PORT or :PORT, all addresses (port 4329); NAME "
-      "is what a sender says, and DEV what it may write: the socket of a server, or a "
-      "device or file");
+      "is what a sender says, and DEV what it may write: a volume's name, the "
+      "socket of a server, or a device or file");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   if (options.is_stdio) {
-    DD_TRY(serve_stdio(options, DD_TRY(parse_served_volumes(options.objects))));
+    DD_TRY(serve_stdio(options, DD_TRY(served_volumes(options.objects))));
     return 0;
   }
   if (options.objects.size() < 2)
@@ -99,7 +106,7 @@ Result<int> cmd_listen(Arguments arguments) {
                 "listen: ADDRESS and NAME=DEV are wanted; see 'ddsnap listen --help'");
   const TcpAddress address = DD_TRY(parse_tcp_address(options.objects.front()));
   ServedVolumes volumes =
-      DD_TRY(parse_served_volumes({options.objects.begin() + 1, options.objects.end()}));
+      DD_TRY(served_volumes({options.objects.begin() + 1, options.objects.end()}));
   // A daemon leaves the folder that it was started in.
   for (auto& [name, device] : volumes)
     if (device.find(':') == std::string::npos) device = absolute_path(device);

@@ -51,9 +51,10 @@ Result<int> cmd_merge_delta(Arguments arguments) {
        .summary =
            "Makes one delta of several that follow on each other, oldest first: applying it\n"
            "does what applying them in turn does."});
-  parser.text_option("--base", "DEV", options.base,
-                     "Holds what the first delta starts from. Needed where deltas made with -x or "
-                     "-b refer to old content that no delta here has");
+  parser.device_option(
+      "--base", options.base,
+      "Holds what the first delta starts from. Needed where deltas made with -x or "
+      "-b refer to old content that no delta here has");
   options.codec.declare(parser);
   options.work.declare(parser);
   parser.objects("OBJECTS", options.objects,

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/text_file.h"
 #include "ddsnap/view/metrics_text.h"
@@ -11,7 +10,7 @@ namespace ddsnap {
 Result<int> cmd_metrics(Arguments arguments) {
   std::vector<std::string> servers;
   std::string output = "-";
-  std::string config_folder = kDefaultConfigFolder;
+  std::string config_folder = default_config_folder();
   bool is_open = false;
   ArgumentParser parser(
       {.name = "metrics",
@@ -23,9 +22,9 @@ Result<int> cmd_metrics(Arguments arguments) {
       "-o,--output", "FILE", output,
       "Replaced as a whole, for node_exporter's textfile collector (default: stdout)");
   parser.flag("--openmetrics", is_open, "OpenMetrics instead of Prometheus' own text");
-  parser.text_option("--config", "DIR", config_folder, kConfigHelp);
-  parser.objects("SERVER", servers, "Sockets of servers (default: those of all configurations)",
-                 Need::kOptional);
+  parser.config_option(config_folder);
+  parser.servers(servers,
+                 "Volumes' names, or sockets of servers (default: all configured volumes)");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   std::vector<VolumeFacts> volumes;

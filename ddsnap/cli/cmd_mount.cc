@@ -11,6 +11,7 @@
 #include "ddsnap/cli/file_system_kind.h"
 #include "ddsnap/cli/tool.h"
 #include "ddsnap/cli/verbs.h"
+#include "ddsnap/replica/server_address.h"
 
 namespace ddsnap {
 
@@ -64,14 +65,15 @@ Result<int> cmd_mount(Arguments arguments) {
                   "unless --write. 'ddsnap umount DIR' ends both."});
   declare_attach_options(parser, options.wish);
   parser.text_option("-o,--options", "OPTIONS", options.more, "More options for mount(8)");
-  parser.objects("OBJECTS", options.objects,
-                 "SERVER: socket of the volume's server; TAG: the snapshot (default: the origin); "
-                 "DIR: a folder that is there");
+  parser.objects(
+      "OBJECTS", options.objects,
+      "SERVER: a volume's name, or the socket of its server; TAG: the snapshot (default: "
+      "the origin); DIR: a folder that is there");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   if (options.objects.size() != 2 && options.objects.size() != 3)
     return fail(ErrorCode::kUsage, "mount: SERVER [TAG] DIR are wanted; see 'ddsnap mount --help'");
-  options.wish.server = options.objects.front();
+  options.wish.server = DD_TRY(server_address(options.objects.front()));
   if (options.objects.size() == 3) options.wish.tag = options.objects[1];
   if (!options.wish.tag.empty()) DD_TRY(check_tag(options.wish.tag));
   const std::string folder = DD_TRY(real_folder(options.objects.back()));

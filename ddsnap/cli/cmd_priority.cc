@@ -15,7 +15,7 @@ Result<int> cmd_priority(Arguments arguments) {
       {.name = "priority",
        .usage = "SERVER TAG N",
        .summary = "Sets when a snapshot is given up to make room, and prints the new priority."});
-  parser.object("SERVER", server, kServerHelp);
+  parser.server(server);
   parser.object("TAG", request.tag, kTagHelp);
   parser.object("N", number, "-128 to 127; the lowest go first, 127 never goes");
   if (!DD_TRY(parser.parse(arguments))) return 0;

@@ -4,10 +4,10 @@
 #include "ddsnap/base/size_text.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/delta_report.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/replica/downstream.h"
+#include "ddsnap/replica/server_address.h"
 
 namespace ddsnap {
 
@@ -51,13 +51,15 @@ Result<int> cmd_receive(Arguments arguments) {
               "Go on where it is not proven that the volume is what the stream starts from; known "
               "wrong content is refused all the same");
   work.declare(parser);
-  parser.object("SERVER|DEV", name, "Socket of a volume's server, or a device or file",
-                Need::kOptional);
+  parser.volume_or_device("SERVER|DEV", name,
+                          "A volume's name, the socket of its server, or a device or file",
+                          Need::kOptional);
   if (!DD_TRY(parser.parse(arguments))) return 0;
   if (name.empty()) {  // "--snapshot SERVER" took it for the tag
     name.swap(options.tag);
     if (name.empty())
       return fail(ErrorCode::kUsage, "receive: SERVER|DEV is wanted; see 'ddsnap receive --help'");
+    name = DD_TRY(volume_or_device(name));
     if (!names_server(name)) return fail(ErrorCode::kUsage, name + kNoServerNoSnapshot);
   }
   if (!options.tag.empty()) DD_TRY(check_tag(options.tag));

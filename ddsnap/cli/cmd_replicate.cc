@@ -3,7 +3,6 @@
 #include <csignal>
 
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/job_options.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/job_lock.h"

@@ -5,7 +5,6 @@
 #include "ddsnap/base/size_text.h"
 #include "ddsnap/base/unique_fd.h"
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/server_client.h"
 
@@ -51,7 +50,7 @@ Result<int> cmd_resize(Arguments arguments) {
               "anew; snapshots keep theirs for ever");
   parser.flag("--snapstore", is_snapstore,
               "The snapstore alone; targets of snapshots are to be ended first");
-  parser.object("SERVER", server, kServerHelp);
+  parser.server(server);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   const bool is_both = is_origin == is_snapstore;

@@ -146,7 +146,7 @@ Result<int> cmd_revert(Arguments arguments) {
   parser.text_option("--keep-as", "NAME", options.keep_tag,
                      "Call the state before so (default: before-revert-TAG)");
   options.work.declare(parser);
-  parser.object("SERVER", options.what.server, kServerHelp);
+  parser.server(options.what.server);
   parser.object("TAG", options.what.tag, kTagHelp);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 

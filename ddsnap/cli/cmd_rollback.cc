@@ -43,7 +43,7 @@ Result<int> cmd_rollback(Arguments arguments) {
   parser.flag("--dry-run", options.is_dry_run, "Tell how much would be written, write nothing");
   parser.flag("--force", options.is_forced, "Also where somebody has the origin open");
   options.work.declare(parser);
-  parser.object("SERVER", options.what.server, kServerHelp);
+  parser.server(options.what.server);
   parser.object("TAG", options.what.tag, kTagHelp);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/job_options.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/job_lock.h"

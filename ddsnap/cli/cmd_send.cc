@@ -3,7 +3,6 @@
 
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/codec_option.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/work_options.h"
 #include "ddsnap/replica/upstream.h"
@@ -23,7 +22,7 @@ Result<int> cmd_send(Arguments arguments) {
            "TO. 'ddsnap send ... | ssh HOST ddsnap receive ...' needs no file in between."});
   codec.declare(parser);
   work.declare(parser);
-  parser.object("SERVER", server, kServerHelp);
+  parser.server(server);
   parser.objects("TAGS", tags, "FROM, a snapshot or bookmark, and TO, a snapshot");
   if (!DD_TRY(parser.parse(arguments))) return 0;
   if (tags.empty() || tags.size() > 2)

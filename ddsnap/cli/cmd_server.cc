@@ -1,5 +1,4 @@
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "server/server_main.h"
 

@@ -11,6 +11,7 @@
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/wall_clock.h"
 #include "ddsnap/replica/job_config.h"
+#include "ddsnap/replica/server_address.h"
 #include "ddsnap/replica/server_client.h"
 #include "ddsnap/view/status_view.h"
 #include "ddsnap/view/volume_facts.h"
@@ -30,7 +31,7 @@ struct Options {
   bool is_watched = false;
   int every_s = 2;
   std::string state_of;
-  std::string config_folder = kDefaultConfigFolder;
+  std::string config_folder = default_config_folder();
   std::string server;
   std::string tag;
 };
@@ -186,7 +187,7 @@ Result<int> cmd_status(Arguments arguments) {
   parser.number_option("--every", 1, 3600, options.every_s,
                        "With --watch: every so many seconds (default 2)");
   parser.flag("--json", options.as_json, kJsonHelp);
-  parser.text_option("--config", "DIR", options.config_folder, kConfigHelp);
+  parser.config_option(options.config_folder);
   parser.flag("--size", options.size_only, "Print the size of the origin, or of TAG, in sectors");
   parser.flag("--list", options.tags_only, "Print the tags on one line, oldest first");
   parser.flag("--last", options.last_only, "Print the newest tag");
@@ -211,8 +212,9 @@ Result<int> cmd_status(Arguments arguments) {
     // The original's order: --state SERVER TAG. A tag holds no '/'.
     if (options.state_of.find('/') != std::string::npos)
       std::swap(options.state_of, options.server);
-    return state_exit_status(options);
   }
+  options.server = DD_TRY(server_address(options.server, options.config_folder));
+  if (!options.state_of.empty()) return state_exit_status(options);
   if (options.is_watched) return watch(options);
   ServerClient client = DD_TRY(ServerClient::connect(options.server));
   if (options.size_only) return print_size(options, client);

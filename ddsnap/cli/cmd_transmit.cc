@@ -7,11 +7,11 @@
 #include "ddsnap/base/size_text.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/codec_option.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/peer_options.h"
 #include "ddsnap/cli/progress_report.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/command_link.h"
+#include "ddsnap/replica/server_address.h"
 #include "ddsnap/replica/session_sender.h"
 
 namespace ddsnap {
@@ -57,7 +57,7 @@ Status sort_objects(Options& options) {
                 fmt::format("transmit: {} words where {} or {} are wanted; see 'ddsnap transmit "
                             "--help'",
                             count, fixed + 1, fixed + 2));
-  options.server = options.objects[0];
+  options.server = DD_TRY(server_address(options.objects[0]));
   if (fixed == 2) options.host = options.objects[1];
   if (count == fixed + 2) options.send.from_tag = options.objects[fixed];
   options.send.to_tag = options.objects.back();
@@ -170,7 +170,8 @@ Result<int> cmd_transmit(Arguments arguments) {
   options.link.declare(parser);
   parser.flag("--json", options.as_json, "Tell what was sent, as JSON");
   parser.objects("OBJECTS", options.objects,
-                 "SERVER: socket of the volume's server; VOLUME: how the listener calls it; FROM: "
+                 "SERVER: a volume's name, or the socket of its server; VOLUME: how the listener "
+                 "calls it; FROM: "
                  "what it must hold; TO: the snapshot to send");
   if (!DD_TRY(parser.parse(arguments))) return 0;
 

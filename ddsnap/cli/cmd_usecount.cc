@@ -18,7 +18,7 @@ Result<int> cmd_usecount(Arguments arguments) {
        .usage = "SERVER TAG [DIFF]",
        .summary = "Adds to the count that keeps a snapshot from being deleted, and prints the\n"
                   "users it has now: the count and the attached targets together."});
-  parser.object("SERVER", server, kServerHelp);
+  parser.server(server);
   parser.object("TAG", request.tag, kTagHelp);
   parser.object("DIFF", difference, "How much to add, e.g. 1 or -1 (default 0)", Need::kOptional);
   if (!DD_TRY(parser.parse(arguments))) return 0;

@@ -63,7 +63,7 @@ Result<int> cmd_verify(Arguments arguments) {
                   "nothing. Exit status 1: the delta cannot be applied to DEV."});
   parser.flag("--json", as_json, kJsonHelp);
   parser.object("DELTA", delta, "A file; '-' for standard input");
-  parser.object("DEV", device, kDeviceHelp, Need::kOptional);
+  parser.device("DEV", device, Need::kOptional);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   auto source = DD_TRY(open_source(delta));

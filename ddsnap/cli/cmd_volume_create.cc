@@ -53,11 +53,14 @@ void make_steady(std::string& path) {
   path = name.path;
 }
 
-void tell_next_steps(const JobConfig& config, const VolumeServices& services) {
+// By its name, where every verb looks for that.
+void tell_next_steps(const JobConfig& config, const VolumeServices& services,
+                     bool is_found_by_name) {
+  const std::string& name = is_found_by_name ? config.name : config.server;
   fmt::print("origin     {}\nsnapstore  {}\nserver     {}\n", config.local.origin,
              config.local.snapstore, config.server);
   if (config.local.device == "none") {
-    fmt::print("\nIt receives by:  ddsnap receive {}\n", config.server);
+    fmt::print("\nIt receives by:  ddsnap receive {}\n", name);
     return;
   }
   const std::string device = device_of_volume(config);
@@ -72,8 +75,8 @@ void tell_next_steps(const JobConfig& config, const VolumeServices& services) {
     fmt::print("It comes back at each boot by itself.\n");
   else
     fmt::print("After a boot:    ddsnap volume start {}\n", config.name);
-  fmt::print("A snapshot:      ddsnap create {} monday\n", config.server);
-  fmt::print("What it held:    ddsnap mount {} monday /mnt\n", config.server);
+  fmt::print("A snapshot:      ddsnap create {} monday\n", name);
+  fmt::print("What it held:    ddsnap mount {} monday /mnt\n", name);
 }
 
 }  // namespace
@@ -110,7 +113,8 @@ Result<int> cmd_volume_create(Arguments arguments) {
 
   const auto services = make_volume_services(wish.config_folder);
   const JobConfig config = DD_TRY(create_volume(wish, *services));
-  if (!wish.is_dry_run) tell_next_steps(config, *services);
+  if (!wish.is_dry_run)
+    tell_next_steps(config, *services, wish.config_folder == default_config_folder());
   return 0;
 }
 

@@ -97,13 +97,13 @@ nlohmann::ordered_json to_json(const Row& row) {
 }  // namespace
 
 Result<int> cmd_volume_list(Arguments arguments) {
-  std::string folder = kDefaultConfigFolder;
+  std::string folder = default_config_folder();
   bool as_json = false;
   ArgumentParser parser({.name = "volume list",
                          .usage = "[--json] [--config DIR]",
                          .summary = "Lists the volumes that this host has a configuration of."});
   parser.flag("--json", as_json, kJsonHelp);
-  parser.text_option("--config", "DIR", folder, kConfigHelp);
+  parser.config_option(folder);
   if (!DD_TRY(parser.parse(arguments))) return 0;
 
   std::vector<std::string> names;

@@ -4,7 +4,6 @@
 #include <cstdio>
 
 #include "ddsnap/cli/argument_parser.h"
-#include "ddsnap/cli/help_texts.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/volume_setup.h"
 #include "ddsnap/replica/server_client.h"
@@ -44,7 +43,7 @@ Result<int> cmd_volume_remove(Arguments arguments) {
            "Interrupted, it is run again."});
   parser.flag("-y,--yes", is_sure, "Do not ask");
   parser.flag("--dry-run", is_dry_run, "Only say what would be lost");
-  parser.text_option("--config", "DIR", removal.config_folder, kConfigHelp);
+  parser.config_option(removal.config_folder);
   parser.text_option("--fstab", "FILE", removal.fstab, "Looked through (default /etc/fstab)");
   parser.object("NAME", removal.name, "What the volume is called");
   if (!DD_TRY(parser.parse(arguments))) return 0;

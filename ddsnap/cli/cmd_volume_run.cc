@@ -11,6 +11,7 @@
 #include "ddsnap/base/daemon.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/help_texts.h"
+#include "ddsnap/cli/unit_name.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/cli/volume_setup.h"
 #include "server/server_main.h"
@@ -31,12 +32,12 @@ struct Texts {
 Result<std::optional<JobConfig>> config_from(Arguments arguments, const Texts& texts,
                                              std::string& folder) {
   std::string name;
-  folder = kDefaultConfigFolder;
+  folder = default_config_folder();
   ArgumentParser parser({.name = texts.name, .usage = texts.usage, .summary = texts.summary});
-  parser.text_option("--config", "DIR", folder, kConfigHelp);
+  parser.config_option(folder);
   parser.object("NAME", name, kVolumeHelp);
   if (!DD_TRY(parser.parse(arguments))) return std::nullopt;
-  return DD_TRY(load_local_volume(folder, name));
+  return DD_TRY(load_local_volume(folder, volume_of_instance(name)));
 }
 
 // At boot disks come when they come.

@@ -3,7 +3,7 @@
 
 namespace ddsnap {
 
-inline constexpr const char* kServerHelp = "Socket of the volume's server";
+inline constexpr const char* kServerHelp = "A volume's name, or the socket of its server";
 inline constexpr const char* kTagHelp = "What the snapshot is called";
 inline constexpr const char* kJsonHelp = "Print JSON";
 inline constexpr const char* kDeviceHelp =

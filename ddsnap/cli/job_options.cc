@@ -7,7 +7,7 @@
 namespace ddsnap {
 
 void JobOptions::declare(ArgumentParser& parser) {
-  parser.text_option("--config", "DIR", folder_, kConfigHelp);
+  parser.config_option(folder_);
   parser.text_option("--now", "TAG", now_,
                      "As if it were then: the tag of a rotation, auto-20261120T093000Z");
   parser.object("NAME", name_, kVolumeHelp);

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "ddsnap/cli/argument_parser.h"
+#include "ddsnap/cli/unit_name.h"
 #include "ddsnap/replica/job_config.h"
 
 namespace ddsnap {
@@ -17,13 +18,14 @@ class JobOptions {
  public:
   // The object NAME is declared here, too.
   void declare(ArgumentParser& parser);
-  Result<JobConfig> load() const { return load_job_config(folder_, name_); }
+  // A unit's instance, escaped, names the volume too.
+  Result<JobConfig> load() const { return load_job_config(folder_, volume_of_instance(name_)); }
   Result<std::int64_t> now_s() const;
   std::string path() const { return folder_ + "/" + name_ + ".conf"; }
 
  private:
   std::string name_;
-  std::string folder_ = kDefaultConfigFolder;
+  std::string folder_ = default_config_folder();
   std::string now_;
 };
 

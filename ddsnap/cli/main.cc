@@ -24,9 +24,10 @@ void print_help() {
     if (!verb.summary.empty()) fmt::print("  {:<14} {}\n", verb.name, verb.summary);
   fmt::print(
       "\n"
-      "'ddsnap VERB --help' tells more, 'ddsnap --version' the version. A SERVER is the path of "
-      "its\n"
-      "socket ('@name': an abstract one). A DEV is a path, nbd://..., nbd+unix://... or\n"
+      "'ddsnap VERB --help' tells more, 'ddsnap --version' the version. A SERVER is a volume's "
+      "name,\n"
+      "or the path of its server's socket ('@name': an abstract one). A DEV is a path, nbd://...,\n"
+      "nbd+unix://... or "
       "ddsnap:SERVER (the origin), ddsnap:SERVER#TAG (a snapshot). Sizes take K M G T.\n"
       "Exit status: 0 done, 1 failed, 2 usage, 3 damage found, 4 not found, 5 busy, 130 "
       "interrupted.\n");

@@ -6,16 +6,17 @@
 #include <string_view>
 
 #include "ddsnap/cli/tool.h"
+#include "ddsnap/cli/unit_name.h"
 
 namespace ddsnap {
 
 namespace {
 
 std::string server_unit(const JobConfig& config) {
-  return fmt::format("ddsnap-server@{}.service", config.name);
+  return volume_unit("server", config.name, "service");
 }
 std::string device_unit(const JobConfig& config) {
-  return fmt::format("ddsnap-device@{}.service", config.name);
+  return volume_unit("device", config.name, "service");
 }
 
 // What systemctl says of a failure is where to read; what the unit said is why.
@@ -63,7 +64,7 @@ Status SystemdServices::enable(const JobConfig& config) {
 Status SystemdServices::disable(const JobConfig& config) {
   std::vector<std::string> timers = {"systemctl", "-q", "disable", "--now"};
   for (const char* job : {"rotate", "replicate"})
-    timers.push_back(fmt::format("ddsnap-{}@{}.timer", job, config.name));
+    timers.push_back(volume_unit(job, config.name, "timer"));
   DD_TRY(run_tool(timers));
   DD_TRY(run_tool({"systemctl", "-q", "disable", device_unit(config), server_unit(config)}));
   return {};

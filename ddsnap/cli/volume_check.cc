@@ -151,15 +151,18 @@ Status check_snapshots_unused(const JobConfig& config) {
 }  // namespace
 
 Status check_volume_name(const std::string& name) {
-  const auto is_good = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.'; };
+  const auto is_good = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+  };
   const bool is_name = !name.empty() && name.size() <= kMaxTagBytes &&
                        std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
                        std::ranges::all_of(name, is_good);
   if (is_name && name != "control") return {};
-  return fail(ErrorCode::kUsage,
-              fmt::format("'{}' is no name for a volume: letters, digits, '_' and '.', a letter "
-                          "or digit first, and not 'control'",
-                          name));
+  return fail(
+      ErrorCode::kUsage,
+      fmt::format("'{}' is no name for a volume: letters, digits, '-', '_' and '.', a letter "
+                  "or digit first, and not 'control'",
+                  name));
 }
 
 Status check_new_volume(const VolumeWish& wish) {

@@ -17,7 +17,7 @@ namespace ddsnap {
 
 struct VolumeWish {
   std::string name;
-  std::string config_folder = kDefaultConfigFolder;
+  std::string config_folder = default_config_folder();
   LocalVolumeConfig local;
   std::vector<std::string> format;  // words for `ddsnap initialize`
   bool is_forced = false;           // what lies on the snapstore may go
@@ -25,8 +25,8 @@ struct VolumeWish {
   std::string fstab = "/etc/fstab";
 };
 
-// Letters, digits, '_' and '.': the name is a file's, a device's and a unit's. systemd escapes
-// dashes in the units of devices, so there are none.
+// Letters, digits, '-', '_' and '.': the name is a file's, a device's and, escaped, a unit's
+// (unit_name.h).
 Status check_volume_name(const std::string& name);
 
 Status check_new_volume(const VolumeWish& wish);

@@ -14,6 +14,7 @@
 #include "ddsnap/base/unique_fd.h"
 #include "ddsnap/cli/device_content.h"
 #include "ddsnap/cli/locked_device.h"
+#include "ddsnap/cli/unit_name.h"
 #include "ddsnap/cli/verbs.h"
 #include "ddsnap/replica/text_file.h"
 #include "server/store/erase.h"
@@ -67,9 +68,9 @@ std::string text_of(const JobConfig& config) {
   if (!config.takes_snapshots) text += "take-snapshots = no\n";
   text += fmt::format(
       "\n; Snapshots by themselves: take out the semicolons, then\n"
-      "; systemctl enable --now ddsnap-rotate@{}.timer\n"
+      "; systemctl enable --now '{}'\n"
       "; [keep]\n; hourly = 24\n; daily = 7\n",
-      config.name);
+      volume_unit("rotate", config.name, "timer"));
   return text;
 }
 

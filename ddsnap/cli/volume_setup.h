@@ -22,7 +22,7 @@ Result<JobConfig> create_volume(const VolumeWish& wish, VolumeServices& services
 
 struct VolumeRemoval {
   std::string name;
-  std::string config_folder = kDefaultConfigFolder;
+  std::string config_folder = default_config_folder();
   std::string fstab = "/etc/fstab";
 };
 // kNotFound: no such volume; kUsage: one that `ddsnap volume` knows no devices of. Otherwise

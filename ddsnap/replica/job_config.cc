@@ -9,6 +9,7 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -294,6 +295,11 @@ Status take_all(const Tree& tree, JobConfig& config) {
 }
 
 }  // namespace
+
+std::string default_config_folder() {
+  const char* const folder = std::getenv("DDSNAP_CONFIG_DIR");
+  return folder != nullptr && *folder != '\0' ? folder : kDefaultConfigFolder;
+}
 
 Result<std::uint32_t> parse_duration_s(std::string_view told) {
   std::uint64_t unit_s = 1;

@@ -81,6 +81,8 @@ struct JobConfig {
 };
 
 inline constexpr const char* kDefaultConfigFolder = "/etc/ddsnap";
+// $DDSNAP_CONFIG_DIR, where that is set: without root, and in tests.
+std::string default_config_folder();
 
 Result<JobConfig> load_job_config(const std::string& folder, const std::string& name);
 Result<JobConfig> parse_job_config(std::istream& text, const std::string& name);

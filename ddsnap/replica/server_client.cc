@@ -45,8 +45,15 @@ Result<Connection> open_connection(const std::string& address) {
   if (connection) return connection;
   const ErrorCode code = connection.error().code;
   if (code != ErrorCode::kNotFound && code != ErrorCode::kDisconnected) return connection;
-  return fail(code,
-              fmt::format("{}: no server answers there; start one with 'ddsnap server'", address));
+  const bool is_name = address.find('/') == std::string::npos && !address.starts_with('@');
+  if (is_name)
+    return fail(code,
+                fmt::format("{}: neither a volume of this host nor a server's socket; 'ddsnap "
+                            "volume list' tells the volumes",
+                            address));
+  return fail(code, fmt::format("{}: no server answers there; start it with 'ddsnap volume start' "
+                                "or 'ddsnap server'",
+                                address));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Shows what the completions of bash, zsh and fish offer, in the shells themselves (zsh's with stand-ins for its own helpers): each
-verb of --help, each option of a verb but those that stand there, values of options, words that a verb wants, tags of the server that
-the line names, also behind ddsnap:SOCKET#; and nothing, with nothing on stderr, where there is no server. A shell that is not
+verb of --help, each option of a verb but those that stand there, values of options, words that a verb wants, names of volumes, tags of
+the server that the line names, also behind ddsnap:SERVER#; and nothing, with nothing on stderr, where there is no server. A shell that is not
 installed is skipped, and says so."""
 
 import shutil
@@ -50,7 +50,8 @@ class Completion:
                              stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False, text=True,
                              env={"PATH": f"{DDSNAP.parent}:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(self.folder),
                                   "DDSNAP_CANDIDATES": str(COMPLETION / "candidates"),
-                                  "DDSNAP_COMPLETION_PATIENCE": str(PATIENCE_S)})
+                                  "DDSNAP_COMPLETION_PATIENCE": str(PATIENCE_S),
+                                  "DDSNAP_CONFIG_DIR": self.path("host")})
         self.assertEqual(ran.stderr, "")
         return {line for line in ran.stdout.split("\n") if line}
 
@@ -76,6 +77,11 @@ class Completion:
         self.assertEqual(self.tails("ddsnap compare ddsnap:s#m"), {"ddsnap:s#monday"})
         self.assertEqual(self.tails("ddsnap compare ddsnap:s"), {"ddsnap:s#"})
         self.assertEqual(self.complete("ddsnap create s m"), set())  # a new name
+        self.assertIn("vol", self.complete("ddsnap status "))
+        self.assertEqual(self.complete("ddsnap status --json v"), {"vol"})
+        self.assertEqual(self.complete("ddsnap delete vol "), {"monday", "tuesday"})
+        self.assertEqual(self.tails("ddsnap compare ddsnap:v"), {"ddsnap:vol#"})
+        self.assertEqual(self.tails("ddsnap compare ddsnap:vol#m"), {"ddsnap:vol#monday"})
         self.assertEqual(self.complete("ddsnap replicate --config host "), {"vol"})
         self.assertEqual(self.complete("ddsnap replicate --config host vol "), {"far"})
         host.kill("server")
