@@ -23,6 +23,8 @@ namespace ddsnap {
 struct VolumeName {
   std::string name;  // of its configuration, else the last part of the server's address
   std::string server;
+
+  bool operator==(const VolumeName&) const = default;
 };
 
 // What a job remembers of a target, or of the inbox.

@@ -175,6 +175,49 @@ class Metrics(WatchedVolume):
         self.check_error(self.run_ddsnap("metrics", "--config", "nowhere"), 2, "no SERVER")
 
 
+def panels():
+    """[(question, legend)] of the dashboard."""
+    dashboard = json.loads((PROMETHEUS / "ddsnap-dashboard.json").read_text())
+    return [(target["expr"], target["legendFormat"]) for panel in dashboard["panels"] for target in panel["targets"]]
+
+
+class Questions(WatchedVolume):
+    """What rules and dashboard ask for, beside what a volume with a copy exports."""
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "configs").mkdir()
+        (self.folder / "configs" / "vol0.conf").write_text(
+            f"[volume]\nserver = {self.path('server')}\nstate = {self.path('jobs')}\n[target office]\nremote = {self.path('inbox')}\n")
+        self.exported = {}  # metric: {label: values}
+        for name, labels in re.findall(r"(?m)^(ddsnap_\w+)\{(.*)\} ", self.succeed("metrics", "--config", "configs").decode()):
+            for label, value in re.findall(r'(\w+)="([^"]*)"', labels):
+                self.exported.setdefault(name, {}).setdefault(label, set()).add(value)
+
+    def check_asked(self, question):
+        for name, selector in re.findall(r"\b(ddsnap_\w+)(?:\{([^}]*)\})?", question):
+            self.assertIn(name, self.exported, question)
+            for label, how, value in re.findall(r'(\w+)(=~|=)"([^"]*)"', selector):
+                self.assertIn(label, self.exported[name], question)
+                if how == "=":
+                    self.assertIn(value, self.exported[name][label], question)
+
+    def test_the_dashboard_asks_for_what_is_exported(self):
+        asked = panels()
+        self.assertGreater(len(asked), 10)
+        for question, legend in asked:
+            self.check_asked(question)
+            name = re.search(r"ddsnap_\w+", question)[0]
+            for label in re.findall(r"\{\{(\w+)\}\}", legend):
+                self.assertIn(label, self.exported[name], (question, legend))
+
+    def test_the_rules_ask_for_what_is_exported(self):
+        asked = re.findall(r"(?m)^ +expr: (?:>-\n +)?(.*)$", (PROMETHEUS / "ddsnap.rules.yml").read_text())
+        self.assertGreater(len(asked), 5)
+        for question in asked:
+            self.check_asked(question)
+
+
 class Alerts(CliTest):
     @unittest.skipUnless(shutil.which("promtool"), "promtool is not installed (package prometheus)")
     def test_the_rules_fire_when_they_should(self):
@@ -182,20 +225,19 @@ class Alerts(CliTest):
             ran = promtool(*words, cwd=PROMETHEUS)
             self.assertEqual(ran.returncode, 0, ran.stdout.decode())
 
-    def test_rules_and_dashboard_name_metrics_that_there_are(self):
-        known = set(re.findall(r'"(ddsnap_[a-z_]+)"', (SOURCE / "ddsnap/view/metrics_text.cc").read_text()))
-        known |= {name + "_total" for name in known}
-        for file in ("ddsnap.rules.yml", "ddsnap-dashboard.json"):
-            named = set(re.findall(r"\bddsnap_[a-z_]+", (PROMETHEUS / file).read_text()))
-            self.assertTrue(named)
-            self.assertEqual(named - known, set(), file)
-        json.loads((PROMETHEUS / "ddsnap-dashboard.json").read_text())
+    @unittest.skipUnless(shutil.which("promtool"), "promtool is not installed (package prometheus)")
+    def test_what_the_dashboard_asks_is_understood(self):
+        rules = [{"record": f"asked:{number}", "expr": question.replace("$volume", ".*")}
+                 for number, (question, _) in enumerate(panels())]
+        self.write("asked.yml", json.dumps({"groups": [{"name": "asked", "rules": rules}]}).encode())
+        ran = promtool("check", "rules", self.path("asked.yml"))
+        self.assertEqual(ran.returncode, 0, ran.stdout.decode())
 
 
 class Web(WatchedVolume):
-    def serve(self, *words, host="127.0.0.1"):
+    def serve(self, *words, host="127.0.0.1", servers=("server",)):
         self.web = self.begin("web", "--listen", f"{host}:0", "--history", self.path("history"), "--every", "1",
-                              *words, "server")
+                              *words, *servers)
         line = self.web.stdout.readline()
         match = re.match(r"http://(.*):(\d+)/\n", line)
         self.assertTrue(match, (line, self.web.poll()))
@@ -241,6 +283,32 @@ class Web(WatchedVolume):
         self.assertIn(b"# EOF\n", self.ask("GET", "/metrics", Accept="application/openmetrics-text")[2])
         self.web.send_signal(signal.SIGTERM)
         self.assertEqual(self.web.wait(PATIENCE_S), 0)
+
+    def shown(self):
+        return [one["name"] for one in json.loads(self.ask("GET", "/api/volumes")[2])["volumes"]]
+
+    def test_configured_volumes_come_and_go(self):
+        configs = self.folder / "configs"
+        configs.mkdir()
+        self.serve("--config", "configs", servers=())
+        self.assertEqual(self.shown(), [])
+        self.assertEqual(self.ask("GET", "/metrics")[0], 200)
+        right = f"[volume]\nserver = {self.path('server')}\nstate = {self.path('jobs')}\n"
+        (configs / "vol1.conf").write_text(right)
+        (configs / "vol0.conf").write_text(right)
+        wait_until(lambda: self.shown() == ["vol0", "vol1"])
+        self.assertEqual([one["tag"] for one in self.volume()["snapshots"]], ["0", "1"])
+        # Wrong for a while is not gone.
+        (configs / "vol0.conf").write_text("no configuration\n")
+        (configs / "vol2.conf").write_text(right)
+        wait_until(lambda: self.shown() == ["vol0", "vol1", "vol2"])
+        (configs / "vol1.conf").unlink()
+        self.web.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.shown() == ["vol0", "vol2"])
+        # Told once, however often it was looked at.
+        self.web.send_signal(signal.SIGTERM)
+        self.assertEqual(self.web.wait(PATIENCE_S), 0)
+        self.assertEqual(self.web.stderr.read().count("vol0.conf"), 1)
 
     def test_nothing_else_is_there(self):
         self.serve()

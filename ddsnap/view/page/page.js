@@ -255,7 +255,10 @@ let last = null;
 
 function draw() {
   const scrolls = [...document.querySelectorAll(".scroll")].map((one) => one.scrollTop);
-  document.getElementById("volumes").replaceChildren(...last.volumes.map(drawVolume));
+  const cards = last.volumes.map(drawVolume);
+  if (cards.length === 0)
+    cards.push(element("p", { class: "note", text: "There is no volume yet; one that 'ddsnap volume create' makes comes up here." }));
+  document.getElementById("volumes").replaceChildren(...cards);
   [...document.querySelectorAll(".scroll")].forEach((one, index) => { one.scrollTop = scrolls[index] || 0; });
   document.getElementById("tip").hidden = true;
 }
