@@ -24,6 +24,23 @@ struct Transfer {
   SourceSnapshot to;
 };
 
+// What the other side has. Who wants TLS hangs up on whoever comes without it, and the other way
+// round.
+Result<VolumeSession> greet(MessageStream& stream, const std::string& volume) {
+  const std::string& peer = stream.channel().peer();
+  const Status said = stream.send(HelloSession{.volume = volume});
+  const auto there = said ? stream.expect<VolumeSession>() : std::unexpected(said.error());
+  if (!there && there.error().code == ErrorCode::kDisconnected)
+    return fail(ErrorCode::kDisconnected,
+                peer +
+                    ": it hung up at the first word; do both sides have the same --key, or "
+                    "certificates, or neither?");
+  if (there && there->version != kSessionVersion)
+    return fail(ErrorCode::kVersion,
+                fmt::format("{}: it speaks version {} of the session", peer, there->version));
+  return there;
+}
+
 class Sender {
  public:
   Sender(MessageStream& stream, SessionSource& source, const SendOptions& options,
@@ -36,11 +53,7 @@ class Sender {
     if (!to.has_data)
       return fail(ErrorCode::kFailed, fmt::format("{}: '{}' is a bookmark: its data was given up",
                                                   source_.name(), to.tag));
-    DD_TRY(stream_.send(HelloSession{.volume = options_.volume}));
-    there_ = DD_TRY(stream_.expect<VolumeSession>());
-    if (there_.version != kSessionVersion)
-      return fail(ErrorCode::kVersion,
-                  fmt::format("{}: it speaks version {} of the session", peer(), there_.version));
+    there_ = DD_TRY(greet(stream_, options_.volume));
     tally_.to_tag = to.tag;
     DD_TRY(finish_cut(to));
     tally_.was_there = is_there(to) && !options_.is_resync;
@@ -237,8 +250,7 @@ Result<std::vector<ByteRange>> compare_over(Channel& channel, BlockDevice& devic
   DD_TRY(check_holds_volume(device, geometry));
   MessageStream stream(channel);
   const auto compare = [&]() -> Result<std::vector<ByteRange>> {
-    DD_TRY(stream.send(HelloSession{.volume = volume}));
-    const auto there = DD_TRY(stream.expect<VolumeSession>());
+    const VolumeSession there = DD_TRY(greet(stream, volume));
     const ChunkGeometry larger{chunk_shift, std::max(there.volume_bytes, geometry.volume_bytes)};
     const AuditSession question{.tag = tag,
                                 .chunk_shift = chunk_shift,

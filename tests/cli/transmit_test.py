@@ -259,7 +259,7 @@ audit = 2
         address = self.listen("--key", "key", "127.0.0.1:0", "vol=copy.img")
         for words in ((), ("--key", "other")):
             ran = self.run_ddsnap("transmit", "--resync", *words, "server", address, "1")
-            self.assertEqual(ran.returncode, 1, ran.stderr)
+            self.check_error(ran, 1, "do both sides have the same ")
             self.assertEqual(self.copy(), bytes(VOLUME_BYTES))
         self.assertIn("the same key", self.log())
         self.transmit("--resync", "--key", "key", "server", address, "1")
