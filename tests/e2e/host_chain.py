@@ -32,6 +32,13 @@ def ip(*words):
     subprocess.run(["ip", *words], check=True, timeout=PATIENCE_S)
 
 
+def inside(space):
+    """What runs a command in that network, and in nothing else of its own: `ip netns exec` would make a mount namespace, too. An sshd
+    started while an inbox's file system is full would keep that one mounted, and write into it, after it was unmounted here;
+    and whatever other tests have mounted just then could not go away."""
+    return ["nsenter", f"--net=/run/netns/{space}"]
+
+
 def spaces_are_possible():
     name = f"dd{os.getpid() % 100000}"
     if subprocess.run(["ip", "netns", "add", name], check=False, stderr=subprocess.DEVNULL).returncode != 0:
@@ -83,7 +90,7 @@ class HostChain:
         ip("-n", space, "link", "set", device, "up" if is_up else "down")
 
     def slow_down(self, link, bytes_per_s):
-        ran = subprocess.run(["ip", "netns", "exec", self.spaces[link], "tc", "qdisc", "replace", "dev", "next", "root", "tbf",
+        ran = subprocess.run([*inside(self.spaces[link]), "tc", "qdisc", "replace", "dev", "next", "root", "tbf",
                               "rate", f"{8 * bytes_per_s}bit", "burst", "32k", "latency", "1s"], check=False,
                              stderr=subprocess.DEVNULL, timeout=PATIENCE_S)
         if ran.returncode != 0:
@@ -94,15 +101,13 @@ class HostChain:
 
     def restore(self, link):
         (self.folder / f"link{link}").unlink(missing_ok=True)
-        subprocess.run(["ip", "netns", "exec", self.spaces[link], "tc", "qdisc", "delete", "dev", "next", "root"],
+        subprocess.run([*inside(self.spaces[link]), "tc", "qdisc", "delete", "dev", "next", "root"],
                        check=False, stderr=subprocess.DEVNULL, timeout=PATIENCE_S)
         for side in (0, 1):
             self.set_up(link, True, side)
 
     # ---- hosts ----
 
-    # `ip netns exec` would give an sshd its own mount namespace: one started while an inbox's file system is full would keep
-    # that one mounted, and write into it, after it was unmounted here. nsenter changes the network alone.
     # SHLVL keeps the login's bash from what stands in ~/.bashrc, which is not ours to kill in its middle.
     def start_sshd(self, host):
         config = self.folder / f"sshd{host}.conf"
@@ -110,7 +115,7 @@ class HostChain:
         told = self.folder / f"sshd{host}.log"
         with open(told, "wb") as log:
             self.sshds[host] = subprocess.Popen(
-                ["nsenter", f"--net=/run/netns/{self.spaces[host]}", "/usr/sbin/sshd", "-D", "-e", "-f", config], stderr=log)
+                [*inside(self.spaces[host]), "/usr/sbin/sshd", "-D", "-e", "-f", config], stderr=log)
         # Its links may be down just now.
         wait_until(lambda: b"Server listening on" in told.read_bytes())
 
