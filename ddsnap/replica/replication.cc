@@ -119,7 +119,7 @@ Status Replication::serve(const TargetConfig& target, const Upstream& upstream,
   if (target.transport == TargetConfig::Transport::kRsync)
     return serve_by_files(target, progress, upstream, ours, *to);
   const Uuid before = progress.acknowledged;
-  const Status sent = send_by_wire(config_.server, target, *to, progress, context_);
+  const Status sent = send_by_wire(config_.server, target, *to, progress, how_.tell, context_);
   if (progress.acknowledged != before)
     how_.tell(fmt::format("{}: '{}' is there", target.label, to->tag));
   return sent;

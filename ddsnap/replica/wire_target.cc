@@ -52,7 +52,8 @@ Status judge_audit(const SendTally& tally) {
 }  // namespace
 
 Status send_by_wire(const std::string& server, const TargetConfig& target, const HeldSnapshot& to,
-                    TargetProgress& progress, WorkContext& context) {
+                    TargetProgress& progress, const std::function<void(const std::string&)>& tell,
+                    WorkContext& context) {
   SendOptions options{.to_tag = to.tag};
   options.volume = target.transport == TargetConfig::Transport::kTcp ? target.remote : kWireVolume;
   if (target.audit_parts > 0) {
@@ -61,6 +62,8 @@ Status send_by_wire(const std::string& server, const TargetConfig& target, const
   }
   auto sent = send_once(server, target, options, context);
   if (!sent && sent.error().code == ErrorCode::kFailed && target.resyncs) {
+    tell(fmt::format("{}: all of it is compared by hash, since changes could not be sent: {}",
+                     target.label, sent.error().message()));
     options.is_resync = true;
     sent = send_once(server, target, options, context);
   }

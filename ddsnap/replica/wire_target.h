@@ -8,6 +8,9 @@
 // Threads   One; those of the session inside.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "ddsnap/base/work_context.h"
 #include "ddsnap/replica/held_snapshot.h"
 #include "ddsnap/replica/job_config.h"
@@ -15,8 +18,10 @@
 
 namespace ddsnap {
 
-// Brings the snapshot there, and notes it. Requires: SIGPIPE is ignored.
+// Brings the snapshot there, and notes it; `tell` hears why all had to be compared. Requires:
+// SIGPIPE is ignored.
 Status send_by_wire(const std::string& server, const TargetConfig& target, const HeldSnapshot& to,
-                    TargetProgress& progress, WorkContext& context);
+                    TargetProgress& progress, const std::function<void(const std::string&)>& tell,
+                    WorkContext& context);
 
 }  // namespace ddsnap

@@ -255,6 +255,14 @@ class Replication(CliTest):
         self.good_cycle()
         self.check_equal()
 
+    def test_a_resync_is_told(self):
+        """The end has nothing to begin with."""
+        self.bring_only()
+        said = self.middle.succeed(*self.middle.job("replicate", at(self.hour)))
+        self.assertIn("end: all of it is compared by hash, since changes could not be sent: end: it holds no snapshot", said)
+        self.assertIn(f"end: '{at(self.hour)}' is there", said)
+        self.check_equal()
+
     # ---- deltas that wait, and chains that upstream begins anew ----
 
     def outbox(self):
