@@ -38,8 +38,10 @@ ApplyRun::ApplyRun(const DeltaHeader& header, const Place& place, TargetState st
       is_forced_(options.is_forced || (resumed_ && resumed_->is_forced)),
       is_base_proven_(is_base_proven(header, state_)),
       window_bytes_(std::min(options.window_bytes, context.memory_bytes / 8)),
+      next_window_bytes_(std::max(window_bytes_ / kFirstWindowPart, std::size_t{1})),
       tally_({place.target.name(), header.is_full(), is_base_proven_ || is_forced_}),
-      samples_(header) {
+      samples_(header),
+      writer_(io_, context.workers > 0) {
   progress_.chunks_total = header.chunk_count;
   progress_.chunk_bytes = header.to_geometry().chunk_bytes();
 }
@@ -64,12 +66,15 @@ FramePlan ApplyRun::plan_survey(const DeltaFrame& frame) const {
   using Decode = FramePlan::Decode;
   if (is_in_resumed_window(frame.frame_nr)) {
     const bool is_saved = frame.encoding == Encoding::kZstdDifference;
-    return {.is_compared = false, .decode = is_saved ? Decode::kNo : Decode::kYes};
+    return {.is_compared = false,
+            .decode = is_saved ? Decode::kNo : Decode::kYes,
+            .is_for_writing = true};
   }
   if (is_done_before(frame.frame_nr)) return {.is_compared = is_compared(), .decode = Decode::kNo};
   // A difference decodes only where its base is there; where it is gone, it was applied already.
   return {.is_compared = is_compared(),
-          .decode = is_compared() ? Decode::kWhereBefore : Decode::kYes};
+          .decode = is_compared() ? Decode::kWhereBefore : Decode::kYes,
+          .is_for_writing = true};
 }
 
 FramePlan ApplyRun::plan_write(const DeltaFrame& frame) const {
@@ -77,19 +82,23 @@ FramePlan ApplyRun::plan_write(const DeltaFrame& frame) const {
   if (is_done_before(frame.frame_nr) || frame.frame_nr < kept_end_) return {};
   FramePlan plan = plan_survey(frame);
   plan.is_compared = false;
-  if (plan.decode != FramePlan::Decode::kNo) plan.decode = FramePlan::Decode::kYes;
   return plan;
 }
 
 // ---- looking ----
 
 Status ApplyRun::survey(DeltaReader& reader, ByteSource& source) {
-  const FrameStages stages{.plan = [this](const DeltaFrame& frame) { return plan_survey(frame); },
-                           .visit = [this](PipedFrame& piped) -> Status {
+  const bool decodes = options_.is_dry_run || fits_memory();
+  const auto plan = [this, decodes](const DeltaFrame& frame) {
+    FramePlan plan = plan_survey(frame);
+    if (!decodes) plan.decode = FramePlan::Decode::kNo;
+    return plan;
+  };
+  const FrameStages stages{.plan = plan, .visit = [this, decodes](PipedFrame& piped) -> Status {
                              DD_TRY(note(piped));
                              if (tally_.is_wrong() && !tally_.is_range_open())
                                return tally_.check();
-                             DD_TRY(use_saved(piped));
+                             if (decodes) DD_TRY(use_saved(piped));
                              return keep(piped);
                            }};
   DD_TRY(run_frames(reader, &target_, stages, context_));
@@ -107,18 +116,36 @@ Status ApplyRun::note(const PipedFrame& piped) {
   return {};
 }
 
-// The content of a difference in the window of an interrupted apply: its base may be gone.
-Status ApplyRun::use_saved(PipedFrame& piped) const {
+// The content of a difference in the window of an interrupted apply: what it was about to write,
+// and around that what the target holds, which is not touched.
+Status ApplyRun::use_saved(PipedFrame& piped) {
   const DeltaFrame& frame = piped.frame;
   if (!is_in_resumed_window(frame.frame_nr) || frame.encoding != Encoding::kZstdDifference)
     return {};
-  const auto saved = resumed_->find_saved(frame.frame_nr);
-  if (!saved) return fail(ErrorCode::kDamaged, "the apply journal lacks the content of a frame");
-  DD_TRY(check_content(header_, frame, *saved));
-  if (piped.buffer.size() < saved->size()) piped.buffer = AlignedBuffer(saved->size());
-  std::ranges::copy(*saved, piped.buffer.data());
+  const auto* const saved = resumed_->find_saved(frame.frame_nr);
+  if (saved == nullptr)
+    return fail(ErrorCode::kDamaged, "the apply journal lacks the content of a frame");
+  piped.buffer = AlignedBuffer(frame.data_bytes);
+  DD_TRY(io_.read(data_chunks(frame), piped.buffer.span()));
+  piped.changed.emplace();
+  for (const ApplyWindow::SavedPart& part : saved->parts) {
+    if (part.run.end() * kChangedBlockBytes > frame.data_bytes)
+      return fail(ErrorCode::kDamaged, "the apply journal has more content than a frame");
+    std::ranges::copy(part.content, piped.buffer.data() + part.run.offset_bytes());
+    piped.changed->push_back(part.run);
+  }
+  if (!check_content(header_, frame, piped.content()))
+    return fail(
+        ErrorCode::kFailed,
+        fmt::format("{}: chunks {} to {} changed since this delta was begun", target_.name(),
+                    frame.entries.front().first.value, frame.entries.back().end() - 1));
   piped.is_decoded = true;
   return {};
+}
+
+// Whether all of the content can be decoded before the first write, and be kept (D1).
+bool ApplyRun::fits_memory() const {
+  return header_.chunk_count <= kept_limit_bytes() >> header_.chunk_shift;
 }
 
 // The windows are made of what is kept. A long frame leaves less room for others in flight.
@@ -140,7 +167,8 @@ Status ApplyRun::keep(PipedFrame& piped) {
   if (!is_keeping_) return {};
   kept_bytes_ += bytes;
   kept_end_ = frame_nr + 1;
-  kept_.push_back({std::move(piped.frame), std::move(piped.buffer), true, piped.is_after});
+  kept_.push_back({std::move(piped.frame), std::move(piped.buffer), true, piped.is_after,
+                   std::move(piped.changed)});
   return {};
 }
 
@@ -169,7 +197,7 @@ Status ApplyRun::write_piped(PipedFrame& piped) {
   }
   DD_TRY(use_saved(piped));
   DecodedFrame decoded{std::move(piped.frame), std::move(piped.buffer), piped.is_decoded,
-                       piped.is_after};
+                       piped.is_after, std::move(piped.changed)};
   piped.buffer = take_spare();
   return put(std::move(decoded));
 }
@@ -194,7 +222,7 @@ void ApplyRun::skip(const DeltaFrame& frame) {
 Status ApplyRun::put(DecodedFrame decoded) {
   DD_TRY(context_.rate_limit.take(decoded.frame.data_bytes, context_.interruption));
   const bool is_repeated = is_in_resumed_window(decoded.frame.frame_nr);
-  const bool is_full = pending_bytes_ + decoded.frame.data_bytes > window_bytes_ ||
+  const bool is_full = pending_bytes_ + decoded.frame.data_bytes > next_window_bytes_ ||
                        pending_.size() == kMaxApplyWindowFrames;
   if (!pending_.empty() &&
       (is_full || is_in_resumed_window(pending_.front().frame.frame_nr) != is_repeated))
@@ -206,60 +234,62 @@ Status ApplyRun::put(DecodedFrame decoded) {
 
 Status ApplyRun::commit() {
   if (pending_.empty()) return {};
-  if (is_in_resumed_window(pending_.front().frame.frame_nr)) {
-    DD_TRY(finish_writing());
-    DD_TRY(start_writing());
-    return finish_writing();
-  }
-  return commit_new_window();
+  if (!is_in_resumed_window(pending_.front().frame.frame_nr)) return commit_new_window();
+  DD_TRY(finish_writing());
+  DD_TRY(start_writing(make_window(header_.delta_uuid, pending_)));
+  return finish_writing();
 }
 
 // Compared and decoded it is; undo, record, write, flush: in this order (D1, D3). The undo and the
-// record are made while the window before is on its way to the target, but the record takes its
-// name only after that window is durable there.
+// record are made while the window before is on its way to the target. Either the record names both
+// windows, or it takes its name only after the first is durable there.
 Status ApplyRun::commit_new_window() {
   if (!is_surveyed_ && DD_TRY(is_window_done())) {
     DD_TRY(finish_writing());
-    writing_ = std::exchange(pending_, {});
+    for (DecodedFrame& one : pending_) let_go(one);
+    pending_.clear();
     pending_bytes_ = 0;
-    return finish_writing();
+    return {};
   }
   for (const DecodedFrame& one : pending_)
     if (!one.is_decoded && one.frame.data_bytes > 0)
       return fail(ErrorCode::kFailed,
                   fmt::format("{} changed while the delta was applied", target_.name()));
   if (options_.undo != nullptr) DD_TRY(options_.undo->save(pending_, context_));
-  state_.window = make_window(header_.delta_uuid, pending_);
+  DD_TRY(finish_writing(kMaxWindowsInDoubt - 1));
+  const ApplyWindow window = make_window(header_.delta_uuid, pending_);
+  const bool may_leave = may_leave_under_way();
+  const auto before = writer_.record();
+  state_.window = may_leave && before ? join_windows(*before, window) : window;
   state_.window->is_forced = is_forced_;
   state_.window->has_undo = options_.undo != nullptr;
   if (options_.undo != nullptr) state_.window->undo_frames = options_.undo->frames();
-  DD_TRY(store_.store(state_, [this] { return finish_writing(); }));
+  DD_TRY(store_.store(state_, [&] { return may_leave ? Status{} : finish_writing(); }));
   state_.window->saved.clear();  // they borrow what is about to be used again
-  return start_writing();
+  return start_writing(window);
 }
 
-// Writes and flushes what is pending, by a thread of its own where there may be some.
-Status ApplyRun::start_writing() {
-  writing_ = std::exchange(pending_, {});
+// Where a record would have little to save once more. Of long frames there is memory for one.
+bool ApplyRun::may_leave_under_way() const {
+  if (header_.frame_data_bytes > kMaxFrameDataBytes) return false;
+  const auto before = writer_.record();
+  return !before || saved_bytes(*before) <= kMaxSavedTwiceBytes;
+}
+
+Status ApplyRun::start_writing(ApplyWindow record) {
   pending_bytes_ = 0;
-  const auto write_and_flush = [this]() -> Status {
-    DD_TRY(write_frames(io_, writing_, written_));
-    return target_.flush();
-  };
-  const auto how = context_.workers == 0 ? std::launch::deferred : std::launch::async;
-  written_window_ = std::async(how, write_and_flush);
-  return context_.workers == 0 ? finish_writing() : Status{};
+  next_window_bytes_ = std::min(2 * next_window_bytes_, window_bytes_);
+  return writer_.start(std::exchange(pending_, {}), std::move(record));
 }
 
-// Waits until the window that is being written is durable on the target.
-Status ApplyRun::finish_writing() {
-  if (written_window_.valid()) DD_TRY(written_window_.get());
-  for (DecodedFrame& one : writing_) {
-    report_progress(count_chunks(one.frame), one.frame);
-    spare_.push_back(std::move(one.buffer));
-  }
-  writing_.clear();
-  return {};
+// Waits until all but so many windows are durable on the target.
+Status ApplyRun::finish_writing(std::size_t most_under_way) {
+  return writer_.finish(most_under_way, [this](DecodedFrame& one) { let_go(one); });
+}
+
+void ApplyRun::let_go(DecodedFrame& one) {
+  report_progress(count_chunks(one.frame), one.frame);
+  spare_.push_back(std::move(one.buffer));
 }
 
 // From a pipe: whether the target holds the window already. A target that is neither old nor new
@@ -286,7 +316,7 @@ void ApplyRun::report_progress(std::uint64_t chunks, const DeltaFrame& frame) {
 
 bool ApplyRun::is_already_applied() const {
   return !resumed_ && is_compared() && header_.chunk_count > 0 && tally_.is_all_after() &&
-         written_.data + written_.zero == 0;
+         writer_.written().data + writer_.written().zero == 0;
 }
 
 // Whether "already applied" is the whole truth: a delta whose old and new content are the same
@@ -312,8 +342,8 @@ ApplyReport ApplyRun::report() const {
   return {.outcome = outcome,
           .header = header_,
           .was_resumed = resumed_.has_value(),
-          .chunks_written = written_.data,
-          .chunks_zeroed = written_.zero,
+          .chunks_written = writer_.written().data,
+          .chunks_zeroed = writer_.written().zero,
           .chunks_done_before = done_before_};
 }
 

@@ -5,13 +5,12 @@
 //           finish(). Which frames an interrupted apply left done, in doubt or untouched comes from
 //           the target's record (DELTA.md, section 5).
 // Errors    As apply_delta().
-// Threads   The frame pipeline's threads call plan_*(), which only read; one more writes a window
-//           while the caller's prepares the next.
+// Threads   The frame pipeline's threads call plan_*(), which only read; those of the WindowWriter
+//           write windows while the caller's prepares the next.
 // Lifetime  Borrows everything for its life.
 #pragma once
 
 #include <deque>
-#include <future>
 #include <optional>
 #include <vector>
 
@@ -20,6 +19,7 @@
 #include "ddsnap/delta/apply_window.h"
 #include "ddsnap/delta/frame_stages.h"
 #include "ddsnap/delta/target_samples.h"
+#include "ddsnap/delta/window_writer.h"
 
 namespace ddsnap {
 
@@ -49,6 +49,7 @@ class ApplyRun {
   using Expect = ApplyTally::Expect;
 
   bool is_compared() const { return !(header_.is_full() && is_forced_); }
+  bool fits_memory() const;
   bool is_in_resumed_window(std::uint64_t frame_nr) const;
   bool is_done_before(std::uint64_t frame_nr) const;
   Expect expected(std::uint64_t frame_nr) const;
@@ -58,15 +59,17 @@ class ApplyRun {
   Status note(const PipedFrame& piped);
   std::size_t kept_limit_bytes() const;
   Status keep(PipedFrame& piped);
-  Status use_saved(PipedFrame& piped) const;
+  Status use_saved(PipedFrame& piped);
 
   Status write_piped(PipedFrame& piped);
   void skip(const DeltaFrame& frame);
   Status put(DecodedFrame decoded);
   Status commit();
   Status commit_new_window();
-  Status start_writing();
-  Status finish_writing();
+  Status start_writing(ApplyWindow record);
+  Status finish_writing(std::size_t most_under_way = 0);
+  bool may_leave_under_way() const;
+  void let_go(DecodedFrame& one);
   Result<bool> is_window_done();
   bool may_advance() const;
   AlignedBuffer take_spare();
@@ -83,6 +86,7 @@ class ApplyRun {
   const bool is_forced_;
   const bool is_base_proven_;
   const std::size_t window_bytes_;
+  std::size_t next_window_bytes_;  // small at first, so that the target soon has work
 
   ApplyTally tally_;
   SampleDraw samples_;
@@ -94,12 +98,10 @@ class ApplyRun {
 
   std::vector<DecodedFrame> pending_;
   std::size_t pending_bytes_ = 0;
-  std::vector<DecodedFrame> writing_;  // on its way to the target
   std::vector<AlignedBuffer> spare_;
-  WrittenChunks written_;
   std::uint64_t done_before_ = 0;
   WorkProgress progress_;
-  std::future<Status> written_window_;  // last: its thread uses the others
+  WindowWriter writer_;
 };
 
 }  // namespace ddsnap

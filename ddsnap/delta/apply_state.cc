@@ -27,7 +27,7 @@ namespace ddsnap {
 namespace {
 
 constexpr char kMagic[8] = {'D', 'D', 'S', 'A', 'P', 'P', 'L', 'Y'};
-constexpr std::uint16_t kVersionNumber = 3;
+constexpr std::uint16_t kVersionNumber = 4;
 constexpr std::uint64_t kSeed = 0x594c505041534444;
 
 enum : std::uint32_t {
@@ -65,9 +65,16 @@ static_assert(sizeof(XDiskSample) == 12 && alignof(XDiskSample) == 1);
 
 struct XDiskSaved {
   le64 frame_nr;
-  le64 content_bytes;
+  le32 part_count;
+  le32 reserved;
 };
 static_assert(sizeof(XDiskSaved) == 16 && alignof(XDiskSaved) == 1);
+
+struct XDiskPart {
+  le32 first_block;
+  le32 block_count;
+};
+static_assert(sizeof(XDiskPart) == 8 && alignof(XDiskPart) == 1);
 
 // Saved contents begin at a multiple of this, so that they are written without the page cache.
 constexpr std::size_t kContentAlignmentBytes = 4096;
@@ -112,15 +119,40 @@ XDiskState pack(const TargetState& state) {
   return disk;
 }
 
-// The table, zeros up to the alignment, then content after content.
+// The parts of one frame, their contents yet to come.
+Status unpack_parts(std::uint32_t count, ByteReader& reader, std::vector<BlockRun>& parts) {
+  std::uint64_t free_from = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto disk = reader.take_struct<XDiskPart>();
+    if (!disk) return damaged();
+    const BlockRun run{disk->first_block.get(), disk->block_count.get()};
+    if (run.count == 0 || run.first < free_from ||
+        run.end() > kMaxLongFrameDataBytes / kChangedBlockBytes)
+      return damaged();
+    free_from = run.end();
+    parts.push_back(run);
+  }
+  return {};
+}
+
+// The frames, their parts, zeros up to the alignment, then content after content.
 Status unpack_saved(std::uint32_t count, ByteReader& reader, ApplyWindow& window) {
-  std::vector<XDiskSaved> table;
-  std::uint64_t content_bytes = 0;
-  while (table.size() < count) {
+  std::vector<XDiskSaved> frames;
+  while (frames.size() < count) {
     const auto saved = reader.take_struct<XDiskSaved>();
-    if (!saved || saved->content_bytes.get() > kMaxApplyStateBytes) return damaged();
-    content_bytes += saved->content_bytes.get();
-    table.push_back(*saved);
+    if (!saved || saved->reserved.get() != 0) return damaged();
+    frames.push_back(*saved);
+  }
+  std::uint64_t content_bytes = 0;
+  for (const XDiskSaved& frame : frames) {
+    std::vector<BlockRun> runs;
+    DD_TRY(unpack_parts(frame.part_count.get(), reader, runs));
+    ApplyWindow::SavedContent saved{.frame_nr = frame.frame_nr.get(), .parts = {}};
+    for (const BlockRun& run : runs) {
+      content_bytes += run.length_bytes();
+      saved.parts.push_back({run, {}});
+    }
+    window.saved.push_back(std::move(saved));
   }
   const auto padding =
       reader.take_bytes(round_up(reader.position(), kContentAlignmentBytes) - reader.position());
@@ -129,9 +161,11 @@ Status unpack_saved(std::uint32_t count, ByteReader& reader, ApplyWindow& window
   window.loaded =
       std::make_shared<const std::vector<std::byte>>(contents->begin(), contents->end());
   std::span<const std::byte> rest = *window.loaded;
-  for (const XDiskSaved& saved : table) {
-    window.saved.push_back({saved.frame_nr.get(), rest.first(saved.content_bytes.get())});
-    rest = rest.subspan(saved.content_bytes.get());
+  for (ApplyWindow::SavedContent& saved : window.saved) {
+    for (ApplyWindow::SavedPart& part : saved.parts) {
+      part.content = rest.first(part.run.length_bytes());
+      rest = rest.subspan(part.content.size());
+    }
   }
   return {};
 }
@@ -210,6 +244,33 @@ Status make_folders(const std::string& path) {
   return {};
 }
 
+void append_saved(std::vector<std::byte>& out, const std::vector<ApplyWindow::SavedContent>& all) {
+  for (const ApplyWindow::SavedContent& saved : all) {
+    XDiskSaved disk{};
+    disk.frame_nr = saved.frame_nr;
+    disk.part_count = static_cast<std::uint32_t>(saved.parts.size());
+    append_struct(out, disk);
+  }
+  for (const ApplyWindow::SavedContent& saved : all) {
+    for (const ApplyWindow::SavedPart& part : saved.parts) {
+      XDiskPart disk{};
+      disk.first_block = part.run.first;
+      disk.block_count = part.run.count;
+      append_struct(out, disk);
+    }
+  }
+  out.resize(round_up(out.size(), kContentAlignmentBytes));
+}
+
+// What is saved, in its order on disk.
+std::vector<std::span<const std::byte>> contents_of(const TargetState& state) {
+  std::vector<std::span<const std::byte>> contents;
+  if (!state.window) return contents;
+  for (const ApplyWindow::SavedContent& saved : state.window->saved)
+    for (const ApplyWindow::SavedPart& part : saved.parts) contents.push_back(part.content);
+  return contents;
+}
+
 // The record up to the saved contents, with the checksum of all of it.
 std::vector<std::byte> encode_head(const TargetState& state) {
   std::vector<std::byte> out;
@@ -221,20 +282,10 @@ std::vector<std::byte> encode_head(const TargetState& state) {
     disk.hash = sample.hash.value;
     append_struct(out, disk);
   }
+  if (state.window && !state.window->saved.empty()) append_saved(out, state.window->saved);
   SaltedHash hash(kSeed);
-  if (state.window && !state.window->saved.empty()) {
-    for (const ApplyWindow::SavedContent& saved : state.window->saved) {
-      XDiskSaved disk{};
-      disk.frame_nr = saved.frame_nr;
-      disk.content_bytes = saved.content.size();
-      append_struct(out, disk);
-    }
-    out.resize(round_up(out.size(), kContentAlignmentBytes));
-    hash.update(out);  // the checksum's own field is zero yet
-    for (const auto& saved : state.window->saved) hash.update(saved.content);
-  } else {
-    hash.update(out);
-  }
+  hash.update(out);  // the checksum's own field is zero yet
+  for (const auto content : contents_of(state)) hash.update(content);
   const le64 checksum = hash.digest();
   std::memcpy(out.data() + offsetof(XDiskState, checksum), &checksum, sizeof checksum);
   return out;
@@ -242,17 +293,16 @@ std::vector<std::byte> encode_head(const TargetState& state) {
 
 }  // namespace
 
-std::optional<std::span<const std::byte>> ApplyWindow::find_saved(std::uint64_t frame_nr) const {
+const ApplyWindow::SavedContent* ApplyWindow::find_saved(std::uint64_t frame_nr) const {
   for (const SavedContent& one : saved)
-    if (one.frame_nr == frame_nr) return one.content;
-  return std::nullopt;
+    if (one.frame_nr == frame_nr) return &one;
+  return nullptr;
 }
 
 std::vector<std::byte> encode_target_state(const TargetState& state) {
   std::vector<std::byte> out = encode_head(state);
-  if (state.window)
-    for (const auto& saved : state.window->saved)
-      out.insert(out.end(), saved.content.begin(), saved.content.end());
+  for (const auto content : contents_of(state))
+    out.insert(out.end(), content.begin(), content.end());
   return out;
 }
 
@@ -296,11 +346,7 @@ Status FileApplyState::store(const TargetState& state,
   if (!std::exchange(is_tidy_, true)) remove_leftovers(path_);
   AtomicFile file = DD_TRY(AtomicFile::create(path_));
   DD_TRY(file.write(encode_head(state)));
-  if (state.window) {
-    std::vector<std::span<const std::byte>> contents;
-    for (const auto& saved : state.window->saved) contents.push_back(saved.content);
-    DD_TRY(file.write_direct(contents));
-  }
+  DD_TRY(file.write_direct(contents_of(state)));
   DD_TRY(file.sync());
   DD_TRY(last_condition());
   return file.commit();

@@ -1,8 +1,8 @@
 // What is remembered with the target of deltas: the apply journal and what was applied (D2, D3).
 //
 // Shape     One record a target: the snapshot that it holds, the deltas applied last, and, while an
-//           apply is under way, the window being written: which frames, and for differences their
-//           decoded content. DELTA.md, section 4.
+//           apply is under way, the window being written: which frames, and of differences the
+//           blocks that change. DELTA.md, section 4.
 // Durable   store() replaces the record as a whole: after a power cut it is the old or the new one.
 // Errors    load: kDamaged for a record that is not what was stored; one that was never stored is
 //           empty. store: nothing was replaced.
@@ -21,14 +21,20 @@
 #include "ddsnap/base/result.h"
 #include "ddsnap/base/units.h"
 #include "ddsnap/base/uuid.h"
+#include "ddsnap/delta/changed_blocks.h"
 
 namespace ddsnap {
 
 // Frames whose writing has begun and is not known to be done: a rerun writes them unchecked.
 struct ApplyWindow {
+  // What is written of a difference; the rest of its content is on the target already.
+  struct SavedPart {
+    BlockRun run;                        // within the frame's content
+    std::span<const std::byte> content;  // of whoever made the window, or in `loaded`
+  };
   struct SavedContent {
     std::uint64_t frame_nr = 0;
-    std::span<const std::byte> content;  // of whoever made the window, or in `loaded`
+    std::vector<SavedPart> parts;  // ascending
   };
   Uuid delta_uuid;
   std::uint64_t first_frame = 0;
@@ -44,7 +50,7 @@ struct ApplyWindow {
   std::shared_ptr<const std::vector<std::byte>> loaded;
 
   std::uint64_t end_frame() const { return first_frame + frame_count; }
-  std::optional<std::span<const std::byte>> find_saved(std::uint64_t frame_nr) const;
+  const SavedContent* find_saved(std::uint64_t frame_nr) const;  // null: nothing is
 };
 
 // What some chunks of the target held when the last apply ended (target_samples.h).

@@ -73,6 +73,23 @@ void ChunkIo::plan_write(std::span<const ChunkNr> chunks, std::span<const std::b
   }
 }
 
+void ChunkIo::plan_write_part(ChunkNr chunk, std::size_t from_bytes,
+                              std::span<const std::byte> from, std::vector<IoRequest>& batch) {
+  const std::uint64_t offset = geometry_.offset_of(chunk) + from_bytes;
+  const std::uint64_t end = std::min(offset + from.size(), own_blocks_end());
+  if (end <= offset) return;
+  const IoRequest part = IoRequest::write(offset, from.first(end - offset));
+  if (!batch.empty()) {
+    IoRequest& last = batch.back();
+    if (last.kind == part.kind && last.offset_bytes + last.length_bytes == offset &&
+        last.data + last.length_bytes == part.data) {
+      last.length_bytes += part.length_bytes;
+      return;
+    }
+  }
+  batch.push_back(part);
+}
+
 Status ChunkIo::finish_write(std::span<const ChunkNr> chunks, std::span<const std::byte> from) {
   if (chunks.empty()) return {};
   const ByteRange last = geometry_.bytes_of(chunks.back());

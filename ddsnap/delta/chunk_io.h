@@ -34,6 +34,9 @@ class ChunkIo {
   void finish_read(std::span<const ChunkNr> chunks, std::span<std::byte> into);
   void plan_write(std::span<const ChunkNr> chunks, std::span<const std::byte> from,
                   std::vector<IoRequest>& batch);
+  // A part of one chunk, joined to the request before where both go on in it.
+  void plan_write_part(ChunkNr chunk, std::size_t from_bytes, std::span<const std::byte> from,
+                       std::vector<IoRequest>& batch);
   Status finish_write(std::span<const ChunkNr> chunks, std::span<const std::byte> from);
   // The chunks read as zeros afterwards (write_zeroes, never a bare discard: D6). What the device
   // knows to be a hole is left one.

@@ -184,7 +184,10 @@ class FrameFeeder {
 // What a worker does with a job.
 class FrameWorker {
  public:
-  explicit FrameWorker(const DeltaHeader& header) : header_(header) {}
+  FrameWorker(const DeltaHeader& header, const BlockDevice* target)
+      : header_(header),
+        unit_bytes_(target == nullptr ? kChangedBlockBytes
+                                      : changed_unit_bytes(target->geometry())) {}
 
   Status work(FrameJob& job) {
     PipedFrame& piped = job.piped;
@@ -195,6 +198,7 @@ class FrameWorker {
       piped.is_after &= run.is_after;
     }
     piped.is_decoded = false;
+    piped.changed.reset();
     if (!job.is_last || job.plan.decode == FramePlan::Decode::kNo) return {};
     const Status decoded = decode_where_asked(job);
     let_go_if_large(job.present_buffer);
@@ -212,7 +216,11 @@ class FrameWorker {
     if (is_difference && job.plan.decode == FramePlan::Decode::kWhereBefore && !is_known &&
         !is_right_prefix(header_, piped.frame, prefix))
       return {};
-    return decode(piped, prefix);
+    DD_TRY(decode(piped, prefix));
+    if (is_difference && job.plan.is_for_writing)
+      piped.changed =
+          find_changed_blocks(header_, piped.frame, prefix, piped.content(), unit_bytes_);
+    return {};
   }
 
   // What a long frame took is wanted elsewhere before the next one comes.
@@ -253,6 +261,7 @@ class FrameWorker {
   }
 
   const DeltaHeader& header_;
+  const std::size_t unit_bytes_;
   FrameDecoder decoder_;
 };
 
@@ -307,7 +316,8 @@ Status run_frames(DeltaReader& reader, BlockDevice* target, const FrameStages& s
                      std::min(kFrameGroupBytes, std::max<std::size_t>(1, limits.memory_bytes / 4)),
                      context.workers > 0);
   std::deque<FrameWorker> workers;
-  for (unsigned i = 0; i < std::max(limits.workers, 1u); ++i) workers.emplace_back(reader.header());
+  for (unsigned i = 0; i < std::max(limits.workers, 1u); ++i)
+    workers.emplace_back(reader.header(), target);
   FrameGatherer gatherer(stages);
   OrderedPipeline<FrameJob>::Stages pipeline{
       .produce = [&](FrameJob& job) { return feeder.next(job); },

@@ -15,11 +15,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "ddsnap/base/aligned_buffer.h"
 #include "ddsnap/base/result.h"
 #include "ddsnap/base/work_context.h"
+#include "ddsnap/delta/changed_blocks.h"
 #include "ddsnap/delta/delta_reader.h"
 #include "ddsnap/delta/present.h"
 #include "ddsnap/io/block_device.h"
@@ -34,6 +36,7 @@ struct FramePlan {
   };
   bool is_compared = false;
   Decode decode = Decode::kNo;
+  bool is_for_writing = false;  // of a difference, what the target does not hold yet is found
 };
 
 struct PipedFrame {
@@ -42,7 +45,8 @@ struct PipedFrame {
   bool is_before = true;            // all of `present`
   bool is_after = true;
   bool is_decoded = false;
-  AlignedBuffer buffer;  // may be taken
+  std::optional<std::vector<BlockRun>> changed;  // of a difference decoded for writing
+  AlignedBuffer buffer;                          // may be taken
 
   std::span<const std::byte> content() const { return buffer.span().first(frame.data_bytes); }
 };

@@ -9,10 +9,6 @@ namespace ddsnap {
 
 namespace {
 
-bool is_prefix_part(const FrameEntry& entry) {
-  return entry.content == ContentKind::kData && entry.before_kind == BeforeKind::kKnown;
-}
-
 // Cuts entries into looks.
 class LookPlanner {
  public:

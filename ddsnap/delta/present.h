@@ -54,7 +54,11 @@ void append_run(std::vector<PresentRun>& runs, const PresentRun& run);
 // A chunk in which the older volume ended: only its part below is what "before" speaks of (D6).
 void cut_boundary(const DeltaHeader& header, ChunkNr chunk, std::span<std::byte> content);
 
-// The chunks whose old content a frame's difference refers to (D3); none for other encodings.
+// Whether the old content of the entry's chunk is part of a difference's prefix (D3).
+inline bool is_prefix_part(const FrameEntry& entry) {
+  return entry.content == ContentKind::kData && entry.before_kind == BeforeKind::kKnown;
+}
+// The chunks whose old content a frame's difference refers to; none for other encodings.
 std::vector<ChunkNr> prefix_chunks(const DeltaFrame& frame);
 // Makes of those chunks, as read from the target, the difference's prefix.
 void cut_prefix(const DeltaHeader& header, std::span<const ChunkNr> chunks,

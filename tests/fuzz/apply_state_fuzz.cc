@@ -62,7 +62,7 @@ std::vector<Seed> make_seeds() {
                                    .first_chunk = {0},
                                    .last_chunk = {0}};
   interrupted.window->saved.push_back(
-      {0, {volumes().new_bytes.begin(), volumes().new_bytes.begin() + 4096}});
+      {0, {{{0, 1}, {volumes().new_bytes.begin(), volumes().new_bytes.begin() + 4096}}}});
   return {{"idle", encode_target_state(idle)}, {"interrupted", encode_target_state(interrupted)}};
 }
 

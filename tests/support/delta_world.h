@@ -167,9 +167,11 @@ inline Pair make_pair_of_volumes(std::uint64_t seed, std::size_t old_size, std::
 }
 
 inline Result<ApplyReport> apply(const Bytes& delta, BlockDevice& target, ApplyState& state,
-                                 const ApplyOptions& options = {}, bool is_pipe = false) {
+                                 const ApplyOptions& options = {}, bool is_pipe = false,
+                                 std::size_t memory_bytes = kDefaultWorkMemoryBytes) {
   MemorySource source(delta, !is_pipe);
-  WorkContext context{.workers = delta.size() < 8192 ? 0u : 2u};  // threads cost more than that
+  WorkContext context{.workers = delta.size() < 8192 ? 0u : 2u,  // threads cost more than that
+                      .memory_bytes = memory_bytes};
   return apply_delta(source, target, state, options, context);
 }
 

@@ -1,8 +1,8 @@
 // TIMELINES 7: an apply that is interrupted at any write or flush, power cut included, is run again
 // and ends in the right state. The target is a simulated disk whose unflushed writes are kept,
 // dropped or torn; the apply journal is replaced as a whole or not at all, and the power also goes
-// before and after each such replacement. Raw and difference deltas, long frames, full ones, from
-// file and pipe.
+// before and after each such replacement. Raw and difference deltas, differences that change a part
+// of a chunk, long frames, full ones, deltas that do not fit the memory, from file and pipe.
 // Shown to test something: without the target's flushes, or with a journal that forgets its window,
 // some outcome is not repaired.
 #include <gtest/gtest.h>
@@ -24,6 +24,11 @@ struct Job {
   Bytes target_before;
   ApplyOptions options{.window_bytes = kWindowBytes};
   bool is_pipe = false;
+  std::size_t memory_bytes = kDefaultWorkMemoryBytes;
+
+  Result<ApplyReport> run(BlockDevice& target, ApplyState& state, const ApplyOptions& how) const {
+    return apply(delta, target, state, how, is_pipe, memory_bytes);
+  }
 };
 
 enum class Sabotage { kNone, kFlushes, kJournal };
@@ -41,14 +46,13 @@ bool is_repaired(const Job& job, const SimImage& image, const TargetState& state
   SimWorld second(image, 1);
   second.crash_at_operation(again_at);
   CrashingApplyState second_state(second, state);
-  const auto second_result =
-      apply(job.delta, second.device(0), second_state, {.window_bytes = kWindowBytes}, job.is_pipe);
+  const ApplyOptions options{.window_bytes = kWindowBytes};
+  const auto second_result = job.run(second.device(0), second_state, options);
   if (!second_result && !second.crashed()) return false;
   const SimImage last = second.crash_images(2).front();
   SimWorld third(last, 2);
   CrashingApplyState third_state(third, second_state.state_);
-  if (!apply(job.delta, third.device(0), third_state, {.window_bytes = kWindowBytes}, job.is_pipe))
-    return false;
+  if (!job.run(third.device(0), third_state, options)) return false;
   return third.device(0).durable_content().to_vector() == job.pair.new_bytes &&
          third_state.state_.snapshot_uuid == job.pair.to_uuid && !third_state.state_.window;
 }
@@ -70,7 +74,7 @@ Outcome run_cut(const Job& job, const Cut& cut, Sabotage sabotage, std::uint64_t
   state.cut_at_ = cut.at_store;
   state.lands_ = cut.store_lands;
   state.forgets_ = sabotage == Sabotage::kJournal;
-  const auto result = apply(job.delta, target, state, job.options, job.is_pipe);
+  const auto result = job.run(target, state, job.options);
   EXPECT_EQ(result.has_value(), !world.crashed()) << (result ? "" : result.error().text);
 
   Outcome outcome{.was_cut = world.crashed()};
@@ -128,6 +132,37 @@ TEST(ApplyCrash, Timeline7_DifferencesThroughAPipe) {
   cut_everywhere(make_job(34, DeltaMode::kDifference, true), Sabotage::kNone, 34);
 }
 
+// Chunks of four blocks: what does not change in them is neither journalled nor written.
+Job make_job_of_parts(std::uint64_t seed, bool is_pipe) {
+  constexpr std::size_t kVolumeBytes = 256 << 10;
+  Job job;
+  job.pair = make_pair_of_volumes(seed, kVolumeBytes, kVolumeBytes, 14);
+  SeededRandom random(seed);
+  job.pair.new_bytes = job.pair.old_bytes;
+  for (std::size_t at = 0; at < kVolumeBytes; at += 16 << 10)
+    if (random.below(4) != 0)
+      random.fill(std::span(job.pair.new_bytes).subspan(at + random.below(12 << 10), 40));
+  job.delta = job.pair.delta(job.pair.list(),
+                             {.mode = DeltaMode::kDifference, .frame_data_bytes = 32 << 10});
+  job.target_before = job.pair.old_bytes;
+  job.is_pipe = is_pipe;
+  return job;
+}
+
+TEST(ApplyCrash, Timeline7_DifferencesInPartsOfChunks) {
+  cut_everywhere(make_job_of_parts(40, false), Sabotage::kNone, 40);
+  cut_everywhere(make_job_of_parts(41, true), Sabotage::kNone, 41);
+}
+
+// It is decoded window by window, after all of it was compared.
+TEST(ApplyCrash, Timeline7_MoreThanTheMemoryHolds) {
+  for (const DeltaMode mode : {DeltaMode::kRaw, DeltaMode::kDifference}) {
+    Job job = make_job(42, mode, false);
+    job.memory_bytes = 48 << 10;
+    cut_everywhere(job, Sabotage::kNone, 42);
+  }
+}
+
 // A frame is larger than a window, which it then is alone.
 TEST(ApplyCrash, Timeline7_FramesOfMoreThanAMebibyte) {
   constexpr unsigned kShift = 18;
@@ -183,6 +218,7 @@ TEST(ApplyCrash, WithoutFlushesSomeOutcomeIsLost) {
 TEST(ApplyCrash, WithoutTheJournalSomeOutcomeIsLost) {
   EXPECT_GT(cut_everywhere(make_job(31, DeltaMode::kRaw, false), Sabotage::kJournal, 31), 0);
   EXPECT_GT(cut_everywhere(make_job(33, DeltaMode::kDifference, false), Sabotage::kJournal, 33), 0);
+  EXPECT_GT(cut_everywhere(make_job_of_parts(40, false), Sabotage::kJournal, 40), 0);
 }
 
 // The process lives, but an operation fails: an error, and a rerun that ends right.
@@ -195,7 +231,7 @@ TEST(ApplyCrash, EveryFailedOperationIsAnErrorAndARerunEndsRight) {
       FaultDevice device(*memory);
       device.inject({.after = n, .landed = Fault::Landed::kFirstHalf});
       MemoryApplyState state;
-      const auto result = apply(job.delta, device, state, job.options);
+      const auto result = job.run(device, state, job.options);
       ASSERT_EQ(result.has_value(), device.fired() == 0);
       if (device.fired() == 0) break;
       ASSERT_TRUE(is_injected(result.error())) << result.error().text;

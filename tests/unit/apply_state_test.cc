@@ -30,9 +30,13 @@ TargetState example(std::uint64_t seed) {
                      .is_forced = true,
                      .has_undo = true,
                      .undo_frames = 77};
-  window.loaded = std::make_shared<const Bytes>(random_bytes(random, 5100));
-  window.saved.push_back({8, std::span(*window.loaded).first(5000)});
-  window.saved.push_back({9, std::span(*window.loaded).subspan(5000)});
+  window.loaded = std::make_shared<const Bytes>(random_bytes(random, 4 * kChangedBlockBytes));
+  const auto block = [&window](std::size_t first, std::size_t count) {
+    return std::span(*window.loaded)
+        .subspan(first * kChangedBlockBytes, count * kChangedBlockBytes);
+  };
+  window.saved.push_back({8, {{{0, 1}, block(0, 1)}, {{5, 2}, block(1, 2)}}});
+  window.saved.push_back({9, {{{32767, 1}, block(3, 1)}}});
   state.window = window;
   return state;
 }
@@ -60,7 +64,13 @@ void expect_equal(const TargetState& a, const TargetState& b) {
   ASSERT_EQ(a.window->saved.size(), b.window->saved.size());
   for (std::size_t i = 0; i < a.window->saved.size(); ++i) {
     EXPECT_EQ(a.window->saved[i].frame_nr, b.window->saved[i].frame_nr);
-    EXPECT_TRUE(std::ranges::equal(a.window->saved[i].content, b.window->saved[i].content));
+    const auto& ours = a.window->saved[i].parts;
+    const auto& theirs = b.window->saved[i].parts;
+    ASSERT_EQ(ours.size(), theirs.size());
+    for (std::size_t part = 0; part < ours.size(); ++part) {
+      EXPECT_EQ(ours[part].run, theirs[part].run);
+      EXPECT_TRUE(std::ranges::equal(ours[part].content, theirs[part].content));
+    }
   }
 }
 
