@@ -44,6 +44,8 @@ Result<CreateDeltaOptions> delta_options(const Options& options) {
   result.created_ns = wall_clock_ns();
   result.is_reverse = options.is_reverse;
   result.is_trimmed = options.is_trimmed;
+  // A difference finds what moved within its frame; raw ones gain nothing by it.
+  if (result.mode != DeltaMode::kRaw) result.frame_data_bytes = kMaxFrameDataBytes;
   if (options.long_bytes == 0) return result;
   if (options.long_bytes < kFrameDataBytes || options.long_bytes > kMaxLongFrameDataBytes)
     return fail(ErrorCode::kUsage,
@@ -135,8 +137,8 @@ Result<int> cmd_create_delta(Arguments arguments) {
   parser.flag("--trim", options.is_trimmed, "Leave out chunks that are as before");
   parser.size_option(
       "--long", options.long_bytes,
-      "Content that is compressed together, to 128M (default 256K): smaller deltas, at the "
-      "cost of five times that memory here and where they are applied (--memory)");
+      "Content that is compressed together, to 128M (default 1M, raw 256K): smaller deltas, at "
+      "the cost of five times that memory here and where they are applied (--memory)");
   parser.flag("--json", options.as_json, "Tell what was made, as 'inspect --json' would");
   options.work.declare(parser);
   parser.objects("OBJECTS", options.objects,
