@@ -1,6 +1,7 @@
 // Bytes as a delta, as they are or with their hashes made right: inspected, verified, compared with
 // a device and applied to it, from a file and through a pipe. From a file, an apply that fails has
-// written nothing (D1); one that succeeds, done again, changes nothing (D2).
+// written nothing (D1), but where its hashes were made right and it does not fit the memory; one
+// that succeeds, done again, changes nothing (D2).
 //
 // The first byte of the input says how; the rest is the delta.
 #include "ddsnap/delta/delta_reader.h"
@@ -16,10 +17,11 @@ namespace {
 
 constexpr std::uint64_t kMaxTargetBytes = 1 << 20;
 constexpr std::size_t kOldBytes = 20 << 10;
+constexpr std::size_t kLittleMemoryBytes = 44 << 10;  // six chunks are kept decoded
 
 struct How {
   bool is_mended, with_content, holds_old, is_pipe, is_forced, has_small_windows,
-      knows_its_snapshot;
+      knows_its_snapshot, has_little_memory;
   explicit How(std::byte byte) {
     const auto bits = static_cast<unsigned>(byte);
     is_mended = (bits & 1) != 0;
@@ -29,6 +31,7 @@ struct How {
     is_forced = (bits & 16) != 0;
     has_small_windows = (bits & 32) != 0;
     knows_its_snapshot = (bits & 64) != 0;
+    has_little_memory = (bits & 128) != 0;
   }
 };
 
@@ -54,15 +57,18 @@ void apply_twice(const Bytes& delta, const DeltaHeader& header, const How& how) 
   must(target->content().to_vector() == before, "verify writes nothing");
   const ApplyOptions options{.is_forced = how.is_forced,
                              .window_bytes = how.has_small_windows ? 4096u : kApplyWindowBytes};
-  const auto report = test::apply(delta, *target, state, options, how.is_pipe);
+  const std::size_t memory_bytes =
+      how.has_little_memory ? kLittleMemoryBytes : kDefaultWorkMemoryBytes;
+  const auto report = test::apply(delta, *target, state, options, how.is_pipe, memory_bytes);
   if (!report) {
     must(!report.error().text.empty(), "an error has a sentence");
-    must(how.is_pipe || target->content().to_vector() == before,
+    const bool is_found_late = how.is_pipe || (how.is_mended && how.has_little_memory);
+    must(is_found_late || target->content().to_vector() == before,
          "an apply from a file that fails has written nothing (D1)");
     return;
   }
   const Bytes after = target->content().to_vector();
-  (void)test::apply(delta, *target, state, options, how.is_pipe);
+  (void)test::apply(delta, *target, state, options, how.is_pipe, memory_bytes);
   must(target->content().to_vector() == after, "what was applied changes nothing again (D2)");
 }
 
@@ -106,6 +112,7 @@ std::vector<Seed> make_seeds() {
   add("difference", 7, pair.delta(pair.list(), {.mode = DeltaMode::kDifference}));
   add("shrunk", 7 + 8, shrunk.delta(shrunk.list(), {.mode = DeltaMode::kBest}));
   add("full", 1, pair.full_delta({.mode = DeltaMode::kBest}));
+  add("full-large", 1 + 128, pair.full_delta({.mode = DeltaMode::kRaw, .frame_data_bytes = 8192}));
   for (const Seed& golden : golden_seeds("delta_v1.hex")) add("golden", 0, golden.bytes);
   return seeds;
 }
