@@ -44,7 +44,10 @@ class SimCommands {
   // Shared with the client that waits for the answer.
   std::shared_ptr<SimCommand> add(SimCommand command) {
     commands_.push_back(std::make_shared<SimCommand>(std::move(command)));
-    while (commands_.size() > kKept && !commands_.front()->is_open) commands_.pop_front();
+    if (commands_.size() > 2 * kKept)
+      std::erase_if(commands_, [this, at = std::size_t{0}](const auto& one) mutable {
+        return ++at + kKept < commands_.size() && is_forgotten(*one);
+      });
     return commands_.back();
   }
   // The first open one that fits.
@@ -79,6 +82,11 @@ class SimCommands {
 
  private:
   static constexpr std::size_t kKept = 64;
+  // What happened and was not acknowledged may be what another's acknowledgement is about, however
+  // long ago it was said.
+  static bool is_forgotten(const SimCommand& command) {
+    return !command.is_open && (command.is_acknowledged || !command.has_happened);
+  }
   std::deque<std::shared_ptr<SimCommand>> commands_;
 };
 
