@@ -8,6 +8,7 @@
 #include "ddsnap/base/proc_text.h"
 #include "ddsnap/cli/argument_parser.h"
 #include "ddsnap/cli/attach_options.h"
+#include "ddsnap/cli/device_content.h"
 #include "ddsnap/cli/file_system_kind.h"
 #include "ddsnap/cli/tool.h"
 #include "ddsnap/cli/verbs.h"
@@ -42,8 +43,19 @@ Result<std::string> real_folder(const std::string& path) {
   return result;
 }
 
+// What mount(8) says of a device without one is not to be understood.
+Status check_file_system(const AttachmentRecord& record) {
+  const DeviceContent content = DD_TRY(content_of_device(record.device));
+  if (content.usage == "filesystem") return {};
+  return fail(ErrorCode::kFailed,
+              fmt::format("{}: {} has no file system to mount{}", record.server,
+                          record.tag.empty() ? "the origin" : "snapshot " + record.tag,
+                          content.kind.empty() ? "" : ", but holds " + content.sentence()));
+}
+
 Status mount_device(const Options& options, const AttachmentRecord& record,
                     const std::string& folder) {
+  DD_TRY(check_file_system(record));
   const std::string kind = DD_TRY(file_system_kind(record.device));
   std::string how = mount_options(kind, record.is_writable);
   if (!options.more.empty()) how += "," + options.more;

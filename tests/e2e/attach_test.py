@@ -142,7 +142,7 @@ class Attach(stand.StandTest):
         server = self.stand.server
         self.check_error(self.stand.run("attach", server, "none"), 4, "no snapshot none")
         self.check_error(self.stand.run("attach", "--how", "best", server), 2, "--how")
-        self.check_error(self.stand.run("mount", server, self.folder("volume")), 1, "mount has failed")
+        self.check_error(self.stand.run("mount", server, self.folder("volume")), 1, "no file system to mount")
         self.assert_nothing_left()
 
 
