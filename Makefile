@@ -107,15 +107,17 @@ lint:
 fmt:
 	scripts/format
 
-# Results in $(BUILD)/bench-results, and as a page with pictures in $(BUILD)/bench-page. bench-full takes hours, and says more.
+# Results in $(BUILD)/bench-results, and as a page with pictures in $(BUILD)/bench-page. bench-full takes hours and 25 GiB, and says more.
 RESULTS = $(abspath $(BUILD))/bench-results
-BENCHES = nbd_writes compare delta_create delta_apply replication_session large_volume many_snapshots kernel_targets
+BENCHES = nbd_writes nbd_peers compare delta_create delta_apply large_volume many_snapshots store delete replication replication_session
+FULL =
 bench: bench-build
-	for bench in $(BUILD)/bench/*_bench; do \
-	  "$$bench" --benchmark_out=$(RESULTS)/$$(basename "$$bench").json || exit 1; done
-	for bench in $(BENCHES); do DDSNAP_RESULTS=$(RESULTS) tests/bench/$${bench}_bench.py $(BUILD) || exit 1; done
+	$(BUILD)/bench/micro_bench --benchmark_min_time=0.1 --benchmark_out=$(RESULTS)/micro_bench.json
+	for bench in $(BENCHES); do DDSNAP_RESULTS=$(RESULTS) tests/bench/$${bench}_bench.py $(BUILD) $(FULL) || exit 1; done
+	DDSNAP_RESULTS=$(RESULTS) tests/bench/kernel_targets_bench.py $(BUILD)
 	tests/bench/collect.py $(RESULTS) $(BUILD)/bench-page
 
+bench-full: FULL = --full
 bench-full: bench
 	for kernel in 6.1 6.12; do TMPDIR=/dev/shm DDSNAP_RESULTS=$(RESULTS) \
 	  tests/bench/kernel_targets_bench.py $(BUILD) --full --kernel $$kernel || exit 1; done

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes BENCHMARKS.md and its pictures of a folder of results, as report.py and Google Benchmark leave them there.
+"""Makes BENCHMARKS.md, its pictures and BENCHMARKS.json of a folder of results, as report.py and Google Benchmark leave them there.
 
 usage: collect.py RESULTS [INTO]       (default: tests/bench)
 """
@@ -11,17 +11,24 @@ import subprocess
 import sys
 import time
 
+from reasons import reason_for
+
 HEAD = """# Benchmarks
 
 Every figure of ours stands beside one of a peer's, or of a physical limit, taken in turns in the same run; what counts is the ratio. Made by
-`make bench` or `make bench-full`, which write this page; `tests/bench/regressions.py OLD NEW` names what got worse between two folders of results.
+`make bench` or `make bench-full`; medians, and in brackets the least and the most. `tests/bench/regressions.py OLD NEW` names what got worse between two
+folders of results, or two of the files BENCHMARKS.json that stand beside this page.
 The figures themselves are those of one machine, and tell little about another.
 """
 
 
+def number(value):
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def span(values):
-    middle = statistics.median(values)
-    return f"{middle:,.4g} ({min(values):,.4g} to {max(values):,.4g})" if len(values) > 1 else f"{middle:,.4g}"
+    middle = number(statistics.median(values))
+    return f"{middle} ({number(min(values))} to {number(max(values))})" if len(set(values)) > 1 else middle
 
 
 def verdict(row):
@@ -34,12 +41,15 @@ def section(result, picture):
     when = time.strftime("%Y-%m-%d", time.gmtime(result["time"]))
     lines = [f"## {result['name']}", "", f"{result['about']}. {when}, source {result['source']}, {result['machine']}, Linux "
              f"{result['kernel']}, load {result['load']}. `{result['command']}`", ""]
+    if result.get("versions"):
+        lines += ["With " + ", ".join(f"{tool} {version}" for tool, version in result["versions"].items()) + ".", ""]
     if picture:
         lines += [f"![ratios]({picture})", ""]
     lines += ["| what | unit | ddsnap | peer | the peer's | ratio (spread) | goal |", "|---|---|---|---|---|---|---|"]
     for row in result["rows"]:
-        lines.append(f"| {row['what']} | {row['unit']} | {span(row['ours'])} | {row['peer']} | {span(row['theirs'])} | "
-                     f"{row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f}) | {verdict(row)} |")
+        beside = "| | | " if row["peer"] == "itself" else (
+            f"| {row['peer']} | {span(row['theirs'])} | {row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f}) ")
+        lines.append(f"| {row['what']} | {row['unit']} | {span(row['ours'])} {beside}| {verdict(row)} |")
     return lines + [""]
 
 
@@ -71,10 +81,10 @@ e
 
 
 def draw(result, folder):
-    rows = [row for row in result["rows"] if row["ratio"] > 0]
+    rows = [row for row in result["rows"] if row["ratio"] > 0 and row["peer"] != "itself"]
     if len(rows) < 2:
         return None
-    quoted = [f"{row['what']} / {row['peer']}".replace("'", "").replace('"', "").replace("_", r"\\_") for row in rows]
+    quoted = [f"{row['what']} / {row['peer']}".replace("'", "").replace('"', "").replace("_", r"\\_").replace("%", "%%") for row in rows]
     labels = ", ".join(f'"{words}" {at}' for at, words in enumerate(quoted))
     data = "\n".join(f"{at} {row['ratio']} {row['lowest']} {row['highest']}" for at, row in enumerate(rows))
     picture = folder / "plots" / f"{result['name']}.svg"
@@ -92,8 +102,10 @@ def missed_section(results):
     rows = [(result["name"], row) for result in results for row in result["rows"] if row["is_met"] is False]
     if not rows:
         return ["Every goal is met.", ""]
-    return ["## Goals missed", "", "The reasons are in [MODEL.md](MODEL.md).", "", "| where | what | measured | goal |", "|---|---|---|---|"] + [
-        f"| {name} | {row['what']}, beside {row['peer']} | {row['ratio']:.2f} | {verdict(row).split(':', maxsplit=1)[0]} |" for name, row in rows] + [""]
+    return ["## Goals missed", "", "What things must cost is in [MODEL.md](MODEL.md).", "", "| where | what | measured | goal | why |",
+            "|---|---|---|---|---|"] + [
+        f"| {name} | {row['what']}, beside {row['peer']} | {row['ratio']:.2f} | {verdict(row).split(':', maxsplit=1)[0]} | "
+        f"{reason_for(name, row['what'])} |" for name, row in rows] + [""]
 
 
 def main():
@@ -113,6 +125,7 @@ def main():
         lines += section(result, draw(result, into))
     for name, kept in micro:
         lines += micro_section(name, kept)
+    (into / "BENCHMARKS.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (into / "BENCHMARKS.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 

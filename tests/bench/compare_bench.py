@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How fast volumes without tracking are looked at: compare, create-cl --compare, digest and create-cl
 --digest over two images in the page cache, beside two 'cat >/dev/null' side by side over the same
-images in the same run, in turns. 5 % of the second image differ, in extents of 4 to 64 KiB. Prints
-medians and ratios; for digests, which read one image, the peer reads one.
+images in the same run, in turns. 5 % of the second image differ, in extents of 4 to 64 KiB. For digests,
+which read one image, the peer reads one.
 
 usage: compare_bench.py BUILD        DDSNAP_BENCH_BYTES: size of an image (default 2 GiB)
 """
@@ -11,11 +11,12 @@ import os
 import pathlib
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from report import Report
 
 DDSNAP = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build") / "bin" / "ddsnap"
 IMAGE_BYTES = int(os.environ.get("DDSNAP_BENCH_BYTES", 2 << 30))
@@ -56,10 +57,6 @@ def spent(folder, *commands):
     return time.perf_counter() - start, processors
 
 
-def median_ratio(us, them, which):
-    return statistics.median(t[which] / max(u[which], 1e-3) for t, u in zip(them, us))
-
-
 def main():
     ddsnap = str(DDSNAP.resolve())
     folder = tempfile.mkdtemp(prefix="ddsnap-bench-", dir="/var/tmp")
@@ -79,14 +76,15 @@ def main():
                     which.append(spent(folder, *words))
                     if round_number == 0:
                         which.clear()
-        print(f"two images of {IMAGE_BYTES / 2**30:.1f} GiB in the page cache, {CHANGED_SHARE:.0%} differ; load "
-              f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; medians of {ROUNDS} rounds in turns")
+        report = Report("compare", f"two images of {IMAGE_BYTES / 2**30:.1f} GiB in the page cache, {CHANGED_SHARE:.0%} differ",
+                        tools=("cat",))
         for name, (us, them) in times.items():
             peers = len(ours[name][1])
             read = IMAGE_BYTES * peers / 1e9
-            print(f"{name:20} {read / statistics.median(u[0] for u in us):6.1f} GB/s   {peers} x cat "
-                  f"{read / statistics.median(t[0] for t in them):6.1f} GB/s   ratio {median_ratio(us, them, 0):.2f} "
-                  f"(goal {GOAL}), by processor time {median_ratio(us, them, 1):.2f}")
+            by_clock, by_processor = ([[read / max(took[which], 1e-3) for took in side] for side in (us, them)] for which in (0, 1))
+            report.compare(name, "GB/s", by_clock[0], f"{peers} x cat", by_clock[1], GOAL)
+            report.compare(f"{name}, by processor time", "GB/s", by_processor[0], f"{peers} x cat", by_processor[1])
+        report.close()
     finally:
         shutil.rmtree(folder)
 

@@ -3,32 +3,35 @@
 
 apply-delta is set against the slower of `zstd -d` of the same content (same level, to /dev/null) and
 `dd oflag=direct` of the same bytes to a file (fdatasync included), in turns; ratios are medians over
-rounds. apply-delta does more than both: it reads and hashes what the target holds before it writes
-the first byte, and keeps a journal. The floor that is printed is what these guarantees leave, out of
+turns. apply-delta does more than both: it reads and hashes what the target holds before it writes
+the first byte, and keeps a journal. What D1 and D3 leave is what these guarantees leave, out of
 the same rounds: all is decoded, on all processors, while it is written once, or, of a difference, what
 changes is written twice (D3); checking all of it before the first write (D1) is free there.
 On a machine that others use, run it by `chrt -f 10`. Data: an image filled from /usr, half of it replaced in extents
 of 4 to 256 KiB by other content of /usr (a package upgrade) or changed by 64 bytes a chunk (the page
-updates of a database). Then a table of time and size: rdiff (signature, delta, patch) and qemu-img
-(an overlay, committed), where they are installed.
+updates of a database). In the full form, time and size beside those of rdiff (signature, delta, patch) and
+qemu-img (an overlay, committed), where they are installed.
 
-usage: delta_apply_bench.py BUILD [FOLDER [MIB [ROUNDS]]]
+usage: delta_apply_bench.py BUILD [--full] [FOLDER [MIB [ROUNDS]]]      (without --full: 192 MiB, and not the table)
 """
 
 import os
 import pathlib
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
+from report import Report
+
+IS_FULL = "--full" in sys.argv
+WORDS = [word for word in sys.argv if word != "--full"]
+BUILD = WORDS[1] if len(WORDS) > 1 else "build"
 DDSNAP = pathlib.Path(BUILD).resolve() / "bin" / "ddsnap"
-SIZE_BYTES = (int(sys.argv[3]) if len(sys.argv) > 3 else 512) << 20
-ROUNDS = int(sys.argv[4]) if len(sys.argv) > 4 else 5
+SIZE_BYTES = (int(WORDS[3]) if len(WORDS) > 3 else 512 if IS_FULL else 192) << 20
+ROUNDS = int(WORDS[4]) if len(WORDS) > 4 else 5
 CHUNK = 16 << 10
 BLOCK = 4 << 10
 SEED = 5
@@ -88,7 +91,9 @@ def changed_content(old, new):
 
 
 class Bench:
-    def __init__(self, folder, old, new):
+    def __init__(self, report, title, folder, old, new):
+        self.report = report
+        self.title = title
         self.folder = folder
         self.old, self.new = old, new
         content = changed_content(old, new)
@@ -105,8 +110,8 @@ class Bench:
         shutil.copyfile(self.at("old"), self.at("target"))
         run("sync", self.at("target"))
 
-    def rate(self, seconds):
-        return self.content_bytes / seconds / 1e6
+    def rates(self, seconds):
+        return [self.content_bytes / one / 1e6 for one in seconds]
 
     def apply(self, delta):
         self.fresh_target()
@@ -126,16 +131,13 @@ class Bench:
             dd.append(run("dd", f"if={self.at('content')}", f"of={self.at('scratch')}", "bs=1M", "oflag=direct", "conv=fdatasync"))
             os.unlink(self.at("scratch"))
             ours.append(self.apply(delta))
-        ratios = [max(a, b) / c for a, b, c in zip(zstd, dd, ours)]
+        slower = self.rates(max(a, b) for a, b in zip(zstd, dd))
+        self.report.compare(f"{self.title}: apply-delta {mode} zstd:{level}", "MB/s", self.rates(ours),
+                            "the slower of zstd -d and dd direct", slower, 0.80)
         writes = 1 if mode == "-r" else 2 * self.changed_part()
-        floors = [max(a, b) / max(a / os.cpu_count(), writes * b) for a, b in zip(zstd, dd)]
-        print(f"  {mode} zstd:{level}  apply-delta {self.rate(statistics.median(ours)):7,.0f} MB/s   zstd -d "
-              f"{self.rate(statistics.median(zstd)):7,.0f}   dd direct {self.rate(statistics.median(dd)):7,.0f}   "
-              f"ratio to the slower {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; goal 0.80; "
-              f"floor {statistics.median(floors):.2f})")
-
-    def row(self, name, make, size, apply):
-        print(f"  {name:26} {make:7.2f} s   {size / 1e6:9,.1f} MB   {apply:7.2f} s")
+        floor = self.rates(max(a / os.cpu_count(), writes * b) for a, b in zip(zstd, dd))
+        self.report.compare(f"{self.title}: what D1 and D3 leave of it, {mode} zstd:{level}", "MB/s", floor,
+                            "the slower of zstd -d and dd direct", slower)
 
     def changed_part(self):
         """Of the content of changed chunks, the part that is in changed blocks of 4 KiB."""
@@ -143,29 +145,38 @@ class Bench:
         return blocks * BLOCK / self.content_bytes
 
     def table(self):
-        print(f"  {'':26} {'make':>7}     {'size':>9}      {'apply':>7}")
-        for mode in ("-r", "-x", "-b"):
-            make = run(DDSNAP, "create-delta", mode, self.at("cl"), self.at("delta"), self.at("old"), self.at("new"))
-            self.row(f"ddsnap {mode}", make, os.stat(self.at("delta")).st_size, self.apply(self.at("delta")))
-        self.row_rdiff()
-        self.row_qemu([])
-        self.row_qemu(["-c"])
+        """Ours beside what others take to make, to carry and to apply, in turns."""
+        takers = {"ddsnap -r": lambda: self.take_ddsnap("-r"), "ddsnap -x": lambda: self.take_ddsnap("-x"),
+                  "ddsnap -b": lambda: self.take_ddsnap("-b")}
+        if shutil.which("rdiff"):
+            takers["rdiff"] = self.take_rdiff
+        if shutil.which("qemu-img"):
+            takers["qemu-img overlay"] = lambda: self.take_qemu([])
+            takers["qemu-img overlay -c"] = lambda: self.take_qemu(["-c"])
+        took = {name: [] for name in takers}
+        for _ in range(ROUNDS):
+            for name, take in takers.items():
+                took[name].append(take())
+        for part, (what, unit) in enumerate((("make", "s"), ("size", "MB"), ("apply", "s"))):
+            ours = [one[part] for one in took["ddsnap -b"]]
+            for name, figures in took.items():
+                if name != "ddsnap -b":
+                    self.report.compare(f"{self.title}: {what} -b", unit, ours, name, [one[part] for one in figures], more_is_better=False)
 
-    def row_rdiff(self):
-        if not shutil.which("rdiff"):
-            print("  rdiff: not installed")
-            return
+    def take_ddsnap(self, mode):
+        make = run(DDSNAP, "create-delta", mode, self.at("cl"), self.at("delta"), self.at("old"), self.at("new"))
+        return make, os.stat(self.at("delta")).st_size / 1e6, self.apply(self.at("delta"))
+
+    def take_rdiff(self):
         make = run("rdiff", "signature", self.at("old"), self.at("sig"))
         make += run("rdiff", "delta", self.at("sig"), self.at("new"), self.at("rdelta"))
         apply = run("rdiff", "patch", self.at("old"), self.at("rdelta"), self.at("patched"))
-        self.row("rdiff", make, os.stat(self.at("rdelta")).st_size, apply)
+        size = os.stat(self.at("rdelta")).st_size + os.stat(self.at("sig")).st_size
         for name in ("sig", "rdelta", "patched"):
             os.unlink(self.at(name))
+        return make, size / 1e6, apply
 
-    def row_qemu(self, options):
-        if not shutil.which("qemu-img"):
-            print("  qemu-img: not installed")
-            return
+    def take_qemu(self, options):
         self.fresh_target()
         overlay = self.at("overlay.qcow2")
         make = run("qemu-img", "convert", *options, "-f", "raw", "-O", "qcow2", "-B", self.at("target"), "-F", "raw",
@@ -174,21 +185,23 @@ class Bench:
         apply = run("qemu-img", "commit", "-q", overlay) + run("sync", self.at("target"))
         if self.at("target").read_bytes() != self.new:
             sys.exit("qemu-img: the target is not the new image")
-        self.row("qemu-img overlay " + " ".join(options), make, size, apply)
         os.unlink(overlay)
+        return make, size / 1e6, apply
 
 
 def main():
     rng = random.Random(SEED)
     old, other = fill(SIZE_BYTES)
-    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as name:
+    report = Report("delta_apply", f"deltas of {SIZE_BYTES >> 20} MiB, half of it changed", tools=("zstd", "dd", "rdiff", "qemu-img"))
+    with tempfile.TemporaryDirectory(dir=WORDS[2] if len(WORDS) > 2 else None) as name:
         for title, new in (("package upgrade", upgraded(old, other, rng)), ("page updates", updated(old, rng))):
-            bench = Bench(pathlib.Path(name), bytes(old), new)
-            print(f"{title}: {SIZE_BYTES >> 20} MiB, {bench.content_bytes / 1e6:,.0f} MB in changed chunks")
+            bench = Bench(report, title, pathlib.Path(name), bytes(old), new)
             bench.against_parts("-r", 1)
             bench.against_parts("-r", 3)
             bench.against_parts("-x", 3)
-            bench.table()
+            if IS_FULL:
+                bench.table()
+    report.close()
 
 
 if __name__ == "__main__":

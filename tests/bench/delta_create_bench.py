@@ -10,9 +10,9 @@ cache, and write to files on the same file system; medians and their ratios are 
 
 What is not compressed is measured over 1 GiB of incompressible content as a full delta: of less, starting
 the programs would be most of it. On a machine that others use, run it by `chrt -f 10`: who else is there
-waits, for the seconds that it takes; `speed` and `differences` are parts, the second takes minutes.
+waits, for the seconds that it takes. Differences, which take minutes, are measured in the full form only.
 
-usage: delta_create_bench.py BUILD [ROUNDS [speed|differences]]        XDELTA3=path where it is not installed
+usage: delta_create_bench.py BUILD [--full] [ROUNDS]        XDELTA3=path where it is not installed
 """
 
 import json
@@ -23,16 +23,18 @@ import re
 import resource
 import shutil
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+from report import Report
+
+WORDS = [word for word in sys.argv if word != "--full"]
+IS_FULL = "--full" in sys.argv
+BUILD = pathlib.Path(WORDS[1] if len(WORDS) > 1 else "build")
 DDSNAP = str((BUILD / "bin" / "ddsnap").resolve())
-ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-PARTS = sys.argv[3:] or ["speed", "differences"]
+ROUNDS = int(WORDS[2]) if len(WORDS) > 2 else 5
 XDELTA3 = os.environ.get("XDELTA3") or shutil.which("xdelta3")
 IMAGE_BYTES = 1 << 30
 TREE_BYTES = 560 << 20
@@ -41,7 +43,8 @@ MIB = 1 << 20
 
 
 class Bench:
-    def __init__(self, folder):
+    def __init__(self, report, folder):
+        self.report = report
         self.folder = pathlib.Path(folder)
         self.random = random.Random(2008)
 
@@ -161,7 +164,7 @@ class Bench:
                     image.seek(extent["first"] * chunk)
                     out.write(image.read(extent["count"] * chunk))
         self.changed_bytes = facts["chunks"] * chunk
-        print(f"changed: {facts['chunks']:,} chunks of {chunk} in {len(facts['ranges']):,} ranges, {self.changed_bytes / MIB:.0f} MiB")
+        self.report.figure("changed", "MiB", [self.changed_bytes / MIB])
 
     # ---- measuring ----
 
@@ -175,7 +178,7 @@ class Bench:
         return wall, cpu
 
     def in_turns(self, calls, rounds=ROUNDS):
-        """Median wall and processor seconds of each call, after one unmeasured round."""
+        """What each round took, wall and processor seconds, of each call; after one that does not count."""
         times = {name: [] for name in calls}
         for round_number in range(rounds + (1 if rounds > 1 else 0)):
             for name, call in calls.items():
@@ -184,16 +187,16 @@ class Bench:
                 figures = self.timed(call)
                 if round_number > 0 or rounds == 1:
                     times[name].append(figures)
-        return {name: tuple(statistics.median(column) for column in zip(*figures)) for name, figures in times.items()}
+        return times
 
     def create(self, name, *options):
         return [DDSNAP, "create-delta", *options, self.path("cl"), self.path("out." + name), self.path("old.img"), self.path("new.img")]
 
-    def show(self, title, figures, sizes=True):
-        print(title)
-        for name, (wall, cpu) in figures.items():
-            size = f"{os.path.getsize(self.path('out.' + name)):>13,} bytes" if sizes and os.path.exists(self.path("out." + name)) else ""
-            print(f"  {name:<22}{wall:8.3f} s   {cpu:8.3f} s processor   {self.changed_bytes / MIB / wall:8.0f} MiB/s  {size}")
+    def compare(self, what, ours, peer, theirs, goal=None):
+        """By the clock, where the goal is, and by processor time."""
+        for which, how in enumerate(("", ", by processor time")):
+            rates = [[self.changed_bytes / MIB / max(took[which], 1e-3) for took in side] for side in (ours, theirs)]
+            self.report.compare(what + how, "MiB/s", rates[0], peer, rates[1], None if which else goal)
 
     def size(self, name):
         return os.path.getsize(self.path("out." + name))
@@ -207,9 +210,9 @@ class Bench:
             calls = {zstd: ["sh", "-c", f"zstd -{level} -T2 -q -f {new} -o {packed} && sync {packed}"],  # durable, as ours
                      ours: self.create(ours, "-r", "--codec", f"zstd:{level}")}
             got = self.in_turns(calls)
-            self.show(f"new content alone, zstd level {level}", got)
-            print(f"  speed of ours to zstd's: {got[zstd][0] / got[ours][0]:.2f} by the clock, {got[zstd][1] / got[ours][1]:.2f} by processor"
-                  f" time (goal at level 1: 0.90); size {self.size(ours) / self.size(zstd):.3f}")
+            self.compare(f"create-delta -r zstd:{level}", got[ours], f"zstd -{level} -T2", got[zstd], 0.90 if level == 1 else None)
+            self.report.compare(f"its size, -r zstd:{level}", "bytes", [self.size(ours)], f"zstd -{level} -T2", [self.size(zstd)],
+                                more_is_better=False)
         self.uncompressed()
 
     def uncompressed(self):
@@ -222,18 +225,15 @@ class Bench:
         calls = {"read": ["dd", "if=" + chaos, "of=/dev/null", "bs=1M"],
                  "ddsnap-none-null": [*full, "/dev/null", chaos],
                  "copy": ["dd", "if=" + chaos, "of=" + self.path("out.copy"), "bs=1M", "conv=fdatasync"],
-                 "ddsnap-none": [*full, self.path("out.ddsnap-none"), chaos],
-                 "start": [DDSNAP, "--version"]}
+                 "ddsnap-none": [*full, self.path("out.ddsnap-none"), chaos]}
         got = self.in_turns(calls)
-        self.show("uncompressed", got)
-        for which, how in ((0, "the clock"), (1, "processor time")):
-            print(f"  to nowhere, of dd's reading, by {how}: {got['read'][which] / got['ddsnap-none-null'][which]:.2f} (goal 0.80); "
-                  f"to a durable file, of dd's copying: {got['copy'][which] / got['ddsnap-none'][which]:.2f}")
+        self.compare("create-delta --codec none, to nowhere", got["ddsnap-none-null"], "dd of=/dev/null", got["read"], 0.80)
+        self.compare("create-delta --codec none, to a durable file", got["ddsnap-none"], "dd conv=fdatasync", got["copy"])
         floor = pathlib.Path(BUILD) / "bench" / "hash_floor_measure"
         if floor.exists():
             read, _, _, all_three = map(float, subprocess.run([floor, chaos], check=True, stdout=subprocess.PIPE).stdout.split())
-            print(f"  floor: reading {read:.3f} ns a byte of one processor, with the three hashes {all_three:.3f}; of dd's reading that is "
-                  f"{read / all_three:.2f} by processor time and {2 * read / all_three:.2f} by the clock of two processors, starting not counted")
+            self.report.compare("reading with the three hashes of a delta, all that it must do", "ns a byte of a processor", [all_three],
+                                "reading alone", [read], more_is_better=False)
         os.unlink(chaos)
 
     def difference(self):
@@ -249,14 +249,14 @@ class Bench:
         if XDELTA3:
             calls["xdelta3-9"] = [XDELTA3, "-9", "-e", "-f", "-s", old, new, self.path("out.xdelta3-9")]
         got = self.in_turns(calls, rounds=max(1, ROUNDS // 2))
-        self.show("differences", got)
         for level in (3, 9):
             for name in [n for n in calls if n.startswith((f"x-{level}", f"b-{level}"))]:
-                print(f"  {name}: size {self.size(name) / self.size(f'patch-from-{level}'):.3f} of zstd --patch-from (goal 1.02)", end="")
+                self.report.compare(f"size of create-delta -{name}", "bytes", [self.size(name)], f"zstd -{level} --patch-from",
+                                    [self.size(f"patch-from-{level}")], 1.02, more_is_better=False)
                 if XDELTA3:
-                    print(f", {self.size(name) / self.size('xdelta3-9'):.3f} of xdelta3 -9 (goal 1.00) at "
-                          f"{got['xdelta3-9'][0] / got[name][0]:.1f} times its speed (goal 5)", end="")
-                print()
+                    self.report.compare(f"size of create-delta -{name}", "bytes", [self.size(name)], "xdelta3 -9", [self.size("xdelta3-9")],
+                                        1.00, more_is_better=False)
+                    self.compare(f"create-delta -{name}", got[name], "xdelta3 -9", got["xdelta3-9"], 5)
 
 
 LONG = ["--long", "128M", "--memory", "640M"]
@@ -267,16 +267,16 @@ def main():
         if shutil.which(tool) is None:
             sys.exit(f"needs {tool}")
     with tempfile.TemporaryDirectory(prefix="ddsnap-bench-") as folder:
-        bench = Bench(folder)
-        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors, median of {ROUNDS} rounds in turns")
+        report = Report("delta_create", f"deltas of {IMAGE_BYTES >> 20} MiB of ext4", tools=("zstd", "dd", "xdelta3"))
+        bench = Bench(report, folder)
         bench.make_images()
         bench.take_extents()
         changed_bytes = bench.changed_bytes
-        if "speed" in PARTS:
-            bench.raw_speed()
+        bench.raw_speed()
         bench.changed_bytes = changed_bytes
-        if "differences" in PARTS:
+        if IS_FULL:
             bench.difference()
+        report.close()
 
 
 if __name__ == "__main__":

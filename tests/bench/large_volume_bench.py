@@ -2,10 +2,12 @@
 """What a small change of a large volume costs: sparse images of 1 TiB of which 0.1 % changed, and a
 tenth of that, from comparing over the delta to applying and merging it. The time must follow the changes,
 not the volume: the ratio of the two should be near ten, or less where starting a program is what counts.
+Then a changelist of a million scattered chunks: to write, to read, its size.
 
 usage: large_volume_bench.py BUILD
 """
 
+import contextlib
 import os
 import pathlib
 import random
@@ -15,15 +17,19 @@ import sys
 import tempfile
 import time
 
-DDSNAP = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build") / "bin" / "ddsnap"
+from report import Report, measure
+
+BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+DDSNAP = BUILD / "bin" / "ddsnap"
 VOLUME_BYTES = 1 << 40
 CHUNK_BYTES = 16384
 SHARES = (0.0001, 0.001)
+ROUNDS = 5
 SEED = 3
 
 
 def make_image(path, chunks, chaos):
-    content = chaos.randbytes(1 << 20)
+    content = chaos.randbytes(1 << 20) if chunks else b""
     with open(path, "wb") as image:
         image.truncate(VOLUME_BYTES)
         for i, chunk in enumerate(chunks):
@@ -33,13 +39,22 @@ def make_image(path, chunks, chaos):
         os.fsync(image.fileno())
 
 
-def one_share(folder, share):
+def make_volumes(folder, share):
     chaos = random.Random(SEED)
     count = int(VOLUME_BYTES * share / CHUNK_BYTES)
     chunks = sorted(chaos.sample(range(VOLUME_BYTES // CHUNK_BYTES), count))
-    for name, some in (("v0", []), ("v1", chunks), ("target", [])):
+    os.mkdir(folder)
+    for name, some in (("v0", []), ("v1", chunks)):
         make_image(os.path.join(folder, name), some, chaos)
+    return count
+
+
+def one_round(folder):
     environment = {**os.environ, "DDSNAP_STATE_DIR": os.path.join(folder, "state")}
+    make_image(os.path.join(folder, "target"), [], None)
+    for name in ("cl", "delta", "back", "merged", "digest"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
 
     def seconds(*words):
         start = time.perf_counter()
@@ -50,25 +65,26 @@ def one_share(folder, share):
         "create-cl --compare": seconds("create-cl", "--compare", "cl", "v0", "v1"),
         "digest": seconds("digest", "v1", "digest"),
         "create-delta -r": seconds("create-delta", "-r", "--codec", "lz4", "cl", "delta", "v0", "v1"),
-        "apply-delta": seconds("apply-delta", "delta", "target"),
+        "apply-delta": seconds("apply-delta", "--forget", "delta", "target"),
     }
     seconds("create-cl", "--compare", "cl", "v1", "v0")
     seconds("create-delta", "-r", "cl", "back", "v1", "v0")
     times["merge-delta"] = seconds("merge-delta", "delta", "back", "merged")
-    return count, times
+    return times
 
 
 def main():
     folder = tempfile.mkdtemp(prefix="ddsnap-bench-", dir="/var/tmp")
     try:
-        results = []
-        for share in SHARES:
-            results.append(one_share(folder, share))
-        (few, short), (many, long) = results
-        print(f"a volume of 1 TiB; {few:,} and {many:,} chunks of 16 KiB changed; load {os.getloadavg()[0]:.1f}")
-        for name, seconds in long.items():
-            print(f"{name:20} {short[name]:8.2f} s {seconds:8.2f} s   ratio {seconds / short[name]:5.1f}   "
-                  f"{many * CHUNK_BYTES / seconds / 1e6:6.0f} MB of changes/s")
+        folders = [os.path.join(folder, str(share)) for share in SHARES]
+        few, many = [make_volumes(where, share) for where, share in zip(folders, SHARES)]
+        rounds = [[one_round(where) for where in folders] for _ in range(ROUNDS)]
+        report = Report("large_volume", f"a volume of 1 TiB; {many:,} chunks of 16 KiB changed, beside {few:,}")
+        for name in rounds[0][0]:
+            report.compare(name, "s", [long[name] for _, long in rounds], "a tenth as many changes", [short[name] for short, _ in rounds],
+                           10, more_is_better=False)
+        measure(report, BUILD / "bench" / "changelist_measure")
+        report.close()
     finally:
         shutil.rmtree(folder)
 

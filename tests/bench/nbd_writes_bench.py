@@ -17,6 +17,7 @@ import sys
 
 os.environ["DDSNAP_BUILD"] = sys.argv[1] if len(sys.argv) > 1 else "build"
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from fio import fio, over_nbd  # noqa: E402
 from report import Report  # noqa: E402
 from stand import PLUGIN, Stand, need  # noqa: E402
 
@@ -26,19 +27,10 @@ ORIGINAL_FIRST_WRITES = 2600
 ROUNDS = 5
 WRITES = 12_000  # of 4 KiB, each to a chunk drawn at random
 THREADS = 64  # of nbdkit: one for each write in flight
-WRITE_IOPS, READ_IOPS = 48, 7  # fields of fio's terse format, version 3
 
 
-def fio(field, *options):
-    out = subprocess.run(
-        ["fio", "--name=bench", "--iodepth=64", "--randrepeat=0", "--norandommap", "--output-format=terse",
-         "--terse-version=3", *options], check=True, stdout=subprocess.PIPE).stdout.decode()
-    line = next(line for line in out.splitlines() if line.count(";") > 50)
-    return float(line.split(";")[field])
-
-
-def over_nbd(socket, *options):
-    return fio(WRITE_IOPS, "--ioengine=nbd", f"--uri=nbd+unix:///?socket={socket}", f"--size={ORIGIN_BYTES}", *options)
+def writes_a_second(socket, *options):
+    return over_nbd(socket, "--iodepth=64", f"--size={ORIGIN_BYTES}", *options)["write"]["iops"]
 
 
 def fill(path, size_bytes):
@@ -57,21 +49,21 @@ def start_file_plugin(stand, path):
 
 def granted_writes(report, stand, other):
     options = ("--rw=randwrite", "--bs=4k", "--time_based", "--runtime=3")
-    over_nbd(stand.nbd, *options)
+    writes_a_second(stand.nbd, *options)
     ours, theirs = [], []
     for _ in range(ROUNDS):
-        theirs.append(over_nbd(other, *options))
-        ours.append(over_nbd(stand.nbd, *options))
+        theirs.append(writes_a_second(other, *options))
+        ours.append(writes_a_second(stand.nbd, *options))
     report.compare("granted random 4K writes", "1/s", ours, "nbdkit's file plugin", theirs, 0.90)
 
 
 def raw_bound(stand):
-    read = fio(READ_IOPS, "--ioengine=io_uring", f"--filename={stand.origin}", "--rw=randread", "--bs=16k",
-               f"--size={ORIGIN_BYTES}", "--io_size=256m")
+    read = fio("--ioengine=io_uring", "--iodepth=64", f"--filename={stand.origin}", "--rw=randread", "--bs=16k",
+               f"--size={ORIGIN_BYTES}", "--io_size=256m")["read"]["iops"]
     spare = stand.path("raw-store")
     subprocess.run(["fallocate", "-l", str(STORE_BYTES), spare], check=True)
-    write = fio(WRITE_IOPS, "--ioengine=io_uring", f"--filename={spare}", "--rw=write", "--bs=16k", "--iodepth_batch=64",
-                "--iodepth_batch_complete_min=64", "--fdatasync=64", f"--size={STORE_BYTES}", "--io_size=256m")
+    write = fio("--ioengine=io_uring", "--iodepth=64", f"--filename={spare}", "--rw=write", "--bs=16k", "--iodepth_batch=64",
+                "--iodepth_batch_complete_min=64", "--fdatasync=64", f"--size={STORE_BYTES}", "--io_size=256m")["write"]["iops"]
     os.unlink(spare)
     return read, write, 1 / (1 / read + 1 / write)
 
@@ -82,7 +74,7 @@ def first_writes(report, stand):
         read, write, bound = raw_bound(stand)
         stand.create(f"round-{round_number}")
         before = stand.status()
-        rate = over_nbd(stand.nbd, "--rw=randwrite", "--bs=4k", "--blockalign=16k", f"--io_size={WRITES * 4096}")
+        rate = writes_a_second(stand.nbd, "--rw=randwrite", "--bs=4k", "--blockalign=16k", f"--io_size={WRITES * 4096}")
         after = stand.status()
         first = after["first_writes"] - before["first_writes"]
         share = first / WRITES  # the rest hit chunks that were granted already
@@ -105,7 +97,8 @@ def main():
         stand.start_agent()
         stand.start_server()
         stand.start_nbdkit("-t", str(THREADS))
-        report = Report("nbd_writes", f"writes through nbdkit, plugin {PLUGIN.name}, origin {ORIGIN_BYTES >> 20} MiB, depth 64")
+        report = Report("nbd_writes", f"writes through nbdkit, plugin {PLUGIN.name}, origin {ORIGIN_BYTES >> 20} MiB, depth 64",
+                        tools=("fio", "nbdkit"))
         granted_writes(report, stand, start_file_plugin(stand, other))
         first_writes(report, stand)
         report.close()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Names what got worse between two folders of results: a ratio whose whole spread lies on the wrong side of the old one's.
+"""Names what got worse between two folders of results, or two BENCHMARKS.json: a ratio whose whole spread lies on the wrong side of the old one's.
 Exit status 1 when there is any.
 
 usage: regressions.py OLD NEW
@@ -10,13 +10,11 @@ import pathlib
 import sys
 
 
-def rows_of(folder):
-    found = {}
-    for path in sorted(pathlib.Path(folder).glob("*.json")):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        for row in kept.get("rows", []):
-            found[kept["name"], row["what"], row["peer"]] = row
-    return found
+def rows_of(where):
+    where = pathlib.Path(where)
+    kept = [json.loads(path.read_text(encoding="utf-8")) for path in (sorted(where.glob("*.json")) if where.is_dir() else [where])]
+    results = [result for one in kept for result in (one if isinstance(one, list) else [one])]
+    return {(result["name"], row["what"], row["peer"]): row for result in results for row in result.get("rows", [])}
 
 
 def is_worse(old, new):

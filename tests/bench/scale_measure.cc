@@ -101,7 +101,6 @@ class Scale {
       write_chunks(shape_.exceptions / shape_.snapshots);
     }
     exceptions_ = store_->usage().exceptions;
-    fmt::print("{:.1f} MiB allocated\n", allocated_mib());
     print_measure(
         {.what = what("memory, filled"), .unit = "MiB", .ours = {resident_mib()}, .limit = 128});
   }

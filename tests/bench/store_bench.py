@@ -6,29 +6,9 @@ usage: store_bench.py BUILD [--full]       (without --full: a thousand and a mil
 """
 
 import pathlib
-import subprocess
 import sys
 
-from report import Report
-
-
-def measure(report, program, *words):
-    with subprocess.Popen([str(program), *map(str, words)], stdout=subprocess.PIPE, text=True) as running:
-        for line in running.stdout:
-            fields = line.rstrip("\n").split("|")
-            if fields[0] != "MEASURE":
-                print("  " + line, end="", flush=True)
-                continue
-            _, what, unit, ours, peer, theirs, limit = fields
-            ours = [float(one) for one in ours.split()]
-            if peer:
-                report.compare(what, unit, ours, peer, [float(one) for one in theirs.split()], more_is_better=False)
-            elif float(limit) > 0:
-                report.limit(what, unit, ours, float(limit))
-            else:
-                report.compare(what, unit, ours, "itself", ours, more_is_better=False)
-    if running.returncode != 0:
-        sys.exit(f"store_bench: {program} ended with {running.returncode}")
+from report import Report, measure
 
 
 def main():
