@@ -125,7 +125,7 @@ def main():
         lines += section(result, draw(result, into))
     for name, kept in micro:
         lines += micro_section(name, kept)
-    (into / "BENCHMARKS.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (into / "BENCHMARKS.json").write_text("[\n" + ",\n".join(map(json.dumps, results)) + "\n]\n", encoding="utf-8")
     (into / "BENCHMARKS.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 

@@ -7,7 +7,8 @@ REASONS = (
     ("delta_create", "to nowhere", "each byte is hashed three times (chunk, frame, stream) where dd only copies it: the row below is that floor"),
     ("delta_create", "create-delta -r", "chunks, frames and the whole stream are hashed beside the compression"),
     ("delta_create", "size", "without --long a frame sees its own old content alone; what moved is not there"),
-    ("delta_apply", "apply-delta", "all is hashed before it is written (D1), and what a difference changes is written twice (D3): the row below is that floor"),
+    ("delta_apply", "apply-delta", "present content is read and hashed, what is written is journalled, and each window ends in a flush; with others on the processors "
+     "its threads wait for each other, zstd and dd for nobody (README.md has it measured without others)"),
     ("compare", "create-cl --compare", "changed chunks are hashed as well, and the list is durable"),
     ("compare", "", "each byte is looked at after it was copied, which cat does not: see the row by processor time; met where no others held the processors "
      "(README.md), for the threads wait for each other's pieces"),
