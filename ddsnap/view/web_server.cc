@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <httplib.h>
 
+#include <atomic>
 #include <cerrno>
+#include <thread>
 
 #include "ddsnap/view/page_files.h"
 
@@ -54,6 +56,7 @@ struct WebServer::Impl {
   Content content;
   httplib::Server http;
   int port = 0;
+  std::atomic<bool> has_ended = false;
 
   void set_up();
   bool is_handled(const httplib::Request& request, httplib::Response& response) const;
@@ -175,9 +178,12 @@ int WebServer::port() const {
 
 void WebServer::run() {
   impl_->http.listen_after_bind();
+  impl_->has_ended = true;
 }
 
 void WebServer::stop() {
+  // httplib forgets a stop() that comes before its loop has begun.
+  while (!impl_->http.is_running() && !impl_->has_ended) std::this_thread::yield();
   impl_->http.stop();
 }
 

@@ -31,8 +31,9 @@ class WebServer {
   ~WebServer();
 
   int port() const;
-  // Until stop().
+  // Until stop(), which ends it also where it has only just been called.
   void run();
+  // Requires: run() was called, or another thread is about to.
   void stop();
 
  private:

@@ -347,6 +347,12 @@ class Web(WatchedVolume):
         self.assertEqual(self.ask("GET", "/", Cookie=cookie.split(";")[0])[0], 200)
         self.assertEqual(self.ask("GET", "/", Cookie=cookie.split(";")[0] + "0")[0], 303)
 
+    def test_a_stop_that_comes_at_once_is_not_lost(self):
+        for _ in range(3):
+            self.serve()
+            self.web.send_signal(signal.SIGTERM)
+            self.assertEqual(self.web.wait(PATIENCE_S), 0)
+
     def test_what_it_refuses_to_serve(self):
         self.check_error(self.run_ddsnap("web", "--listen", ":0", "server"), 2, "--token")
         self.write("token", b"short\n")
