@@ -88,17 +88,12 @@ FramePlan ApplyRun::plan_write(const DeltaFrame& frame) const {
 // ---- looking ----
 
 Status ApplyRun::survey(DeltaReader& reader, ByteSource& source) {
-  const bool decodes = options_.is_dry_run || fits_memory();
-  const auto plan = [this, decodes](const DeltaFrame& frame) {
-    FramePlan plan = plan_survey(frame);
-    if (!decodes) plan.decode = FramePlan::Decode::kNo;
-    return plan;
-  };
-  const FrameStages stages{.plan = plan, .visit = [this, decodes](PipedFrame& piped) -> Status {
+  const FrameStages stages{.plan = [this](const DeltaFrame& frame) { return plan_survey(frame); },
+                           .visit = [this](PipedFrame& piped) -> Status {
                              DD_TRY(note(piped));
                              if (tally_.is_wrong() && !tally_.is_range_open())
                                return tally_.check();
-                             if (decodes) DD_TRY(use_saved(piped));
+                             DD_TRY(use_saved(piped));
                              return keep(piped);
                            }};
   DD_TRY(run_frames(reader, &target_, stages, context_));
@@ -141,11 +136,6 @@ Status ApplyRun::use_saved(PipedFrame& piped) {
                     frame.entries.front().first.value, frame.entries.back().end() - 1));
   piped.is_decoded = true;
   return {};
-}
-
-// Whether all of the content can be decoded before the first write, and be kept (D1).
-bool ApplyRun::fits_memory() const {
-  return header_.chunk_count <= kept_limit_bytes() >> header_.chunk_shift;
 }
 
 // The windows are made of what is kept. A long frame leaves less room for others in flight.

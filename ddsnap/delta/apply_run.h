@@ -49,7 +49,6 @@ class ApplyRun {
   using Expect = ApplyTally::Expect;
 
   bool is_compared() const { return !(header_.is_full() && is_forced_); }
-  bool fits_memory() const;
   bool is_in_resumed_window(std::uint64_t frame_nr) const;
   bool is_done_before(std::uint64_t frame_nr) const;
   Expect expected(std::uint64_t frame_nr) const;
