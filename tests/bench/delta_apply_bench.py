@@ -5,8 +5,8 @@ apply-delta is set against the slower of `zstd -d` of the same content (same lev
 `dd oflag=direct` of the same bytes to a file (fdatasync included), in turns; ratios are medians over
 turns. apply-delta does more than both: it reads and hashes what the target holds before it writes
 the first byte, and keeps a journal. What D1 and D3 leave is what these guarantees leave, out of
-the same rounds: all is decoded, on all processors, while it is written once, or, of a difference, what
-changes is written twice (D3); checking all of it before the first write (D1) is free there.
+the same rounds: all is decoded, on all processors, before anything is written (D1), then written once, or,
+of a difference, what changes is written twice (D3); reading the target, which is in the page cache, is free.
 On a machine that others use, run it by `chrt -f 10`. Data: an image filled from /usr, half of it replaced in extents
 of 4 to 256 KiB by other content of /usr (a package upgrade) or changed by 64 bytes a chunk (the page
 updates of a database). In the full form, time and size beside those of rdiff (signature, delta, patch) and

@@ -147,8 +147,9 @@ std::string SimTruth::observe_gone(std::size_t index, const Circumstances& circu
   SimCommand* why = commands_.find_open([&](const SimCommand& command) {
     return command.kind == Kind::kRemove && command.tag == boundary.tag && !command.is_bookmark;
   });
+  // Metadata is short (S9). The last target of what is given up may have gone in the same step.
   const bool may_be_expired =
-      circumstances.may_drop && boundary.kind != BoundaryKind::kLive;  // metadata is short (S9)
+      circumstances.may_drop && (boundary.kind != BoundaryKind::kLive || boundary.is_dropping);
   if (why == nullptr && !may_be_expired)
     return fmt::format("{} {} is gone, and nobody has asked for that (S6)", name_of(boundary.kind),
                        boundary.tag);
