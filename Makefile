@@ -114,13 +114,13 @@ FULL =
 bench: bench-build
 	$(BUILD)/bench/micro_bench --benchmark_min_time=0.1 --benchmark_out=$(RESULTS)/micro_bench.json
 	for bench in $(BENCHES); do DDSNAP_RESULTS=$(RESULTS) tests/bench/$${bench}_bench.py $(BUILD) $(FULL) || exit 1; done
-	DDSNAP_RESULTS=$(RESULTS) tests/bench/kernel_targets_bench.py $(BUILD)
+	TMPDIR=/dev/shm DDSNAP_RESULTS=$(RESULTS) tests/bench/kernel_targets_bench.py $(BUILD)
 	tests/bench/collect.py $(RESULTS) $(BUILD)/bench-page
 
 bench-full: FULL = --full
 bench-full: bench
-	for kernel in 6.1 6.12; do TMPDIR=/dev/shm DDSNAP_RESULTS=$(RESULTS) \
-	  tests/bench/kernel_targets_bench.py $(BUILD) --full --kernel $$kernel || exit 1; done
+	for kernel in 6.1 6.12; do for bench in targets snapshots; do TMPDIR=/dev/shm DDSNAP_RESULTS=$(RESULTS) \
+	  tests/bench/kernel_$${bench}_bench.py $(BUILD) --full --kernel $$kernel || exit 1; done; done
 	tests/bench/collect.py $(RESULTS) $(BUILD)/bench-page
 
 .PHONY: bench-build bench-full

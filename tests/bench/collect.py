@@ -105,7 +105,7 @@ def missed_section(results):
     return ["## Goals missed", "", "What things must cost is in [MODEL.md](MODEL.md).", "", "| where | what | measured | goal | why |",
             "|---|---|---|---|---|"] + [
         f"| {name} | {row['what']}, beside {row['peer']} | {row['ratio']:.2f} | {verdict(row).split(':', maxsplit=1)[0]} | "
-        f"{reason_for(name, row['what'])} |" for name, row in rows] + [""]
+        f"{reason_for(name, row['what'] + ', beside ' + row['peer'])} |" for name, row in rows] + [""]
 
 
 def main():
