@@ -9,8 +9,8 @@ REASONS = (
     ("delta_create", "size", "without --long a frame sees its own old content alone; what moved is not there"),
     ("delta_apply", "apply-delta", "all is decoded and what is there read and hashed before the first write (D1, D2), each window is recorded before it is written (D3)"),
     ("compare", "create-cl --compare", "changed chunks are hashed as well, and the list is durable"),
-    ("compare", "", "each byte is looked at after it was copied, which cat does not: see the row by processor time; met where no others held the processors "
-     "(README.md), for the threads wait for each other's pieces"),
+    ("compare", "", "each byte is looked at after it was copied, which cat does not; the short form lasts a tenth of a second, of which the start and the "
+     "wait of the threads for the last piece are a part (README.md has the long one)"),
     ("nbd_writes", "first writes", "a chunk read, a chunk written and its record under one flush: how far the disk and processors of the run allow is the row "
      "beside the bound of the raw rates"),
     ("delete", "99 %", "freeing slots goes in pieces between batches, and a checkpoint of the tables that are left takes its turn"),
